@@ -1,0 +1,1 @@
+"""Data sets, split and fingerprinted, behind the entry-point group `capsearch.data`."""
