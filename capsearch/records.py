@@ -242,6 +242,25 @@ class DataProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Study:
+    """The question with its data: fixed before the first trial, the same on every machine."""
+
+    name: str
+    question: dict[str, Any]  # the study file, every default filled in
+    data: DataProfile
+    ladder: tuple[int, ...]  # rung r holds ladder[r] <= parameters < ladder[r + 1]
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.question)
+
+    @property
+    def key(self) -> str:
+        """Names the study in a storage: another question or other data is another study."""
+        return f"{self.name}-{digest_of([self.question, self.data.fingerprints])[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Tracking:
     """Where MLflow has the study."""
 
@@ -255,11 +274,7 @@ class Tracking:
 class StudyRecord:
     """A study as it stands in its storage: all that the terminal, report and JSON show."""
 
-    name: str
-    digest: str
-    question: dict[str, Any]  # the study file, every default filled in
-    data: DataProfile
-    ladder: tuple[int, ...]  # rung r holds ladder[r] <= parameters < ladder[r + 1]
+    study: Study
     trials: tuple[Trial, ...]  # baselines, then the search, in order
     replicates: tuple[Trial, ...]
     estimates: tuple[Estimate, ...]  # the finalists, smallest first
