@@ -61,25 +61,31 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What an engine is asked to do: train one candidate, from one seed, for so many epochs."""
+    """What an engine is asked to do: train one candidate, from one seed, for so many epochs.
+
+    `seed` makes the initial weights and the dropout masks, `order` the order of the rows in every
+    epoch. Jobs with the same replicate share their order, so that an engine may train them side by
+    side on the same batches.
+    """
 
     candidate: Candidate
     seed: int
+    order: int
     epochs: int
     patience: int
 
     @property
     def key(self) -> str:
         """Equal jobs have equal outcomes, so an outcome is stored under this key."""
-        return digest_of([self.candidate.key, self.seed, self.epochs, self.patience])[:24]
+        return digest_of(asdict(self))[:24]
 
     @classmethod
     def of(
         cls, candidate: Candidate, *, study_seed: int, replicate: int, epochs: int, patience: int
     ) -> Self:
-        """The seed comes from (study seed, candidate, replicate) alone: not from order or worker."""
-        seed = int(digest_of([study_seed, candidate.key, replicate])[:8], 16) & 0x7FFFFFFF
-        return cls(candidate, seed, epochs, patience)
+        """Both seeds come from (study seed, candidate, replicate) alone: not from any worker."""
+        seed = _seed([study_seed, candidate.key, replicate])
+        return cls(candidate, seed, _seed([study_seed, replicate]), epochs, patience)
 
     def longer(self, epochs: int) -> Self:
         """The same job with more epochs; the first ones repeat exactly."""
@@ -283,6 +289,10 @@ class StudyRecord:
     test: TestScore
     seconds: float  # spent on the study, over every run of the command
     warnings: tuple[str, ...] = ()
+
+
+def _seed(parts: list[Any]) -> int:
+    return int(digest_of(parts)[:8], 16) & 0x7FFFFFFF
 
 
 def _json(value: float) -> float | None:

@@ -1,0 +1,38 @@
+"""The contract of an engine: jobs in, outcomes out, in the same order.
+
+What every engine promises, and `tests/contracts/engine.py` checks of each:
+
+- an outcome depends on its job and the data alone: not on the other jobs, nor on their order;
+- initial weights and the batch order of each epoch come from the job's seed through
+  `capsearch.model`, so two engines given one job start from the same point and see the same batches;
+- after every epoch the validation rows are scored with dropout off; training ends `patience`
+  epochs after the best one, and figures and weights are those of the best epoch;
+- losses are data losses: the L1 and L2 penalties steer training and are not counted;
+- a job that diverges is a failed outcome with its reason, not an exception.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from capsearch.data.source import SearchData
+from capsearch.records import Job, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An outcome with the weights of its best epoch: kernel, bias, kernel, bias ... (float32)."""
+
+    outcome: Outcome
+    weights: tuple[np.ndarray, ...]  # empty when the outcome is a failure
+
+
+class Engine(Protocol):
+    pack: int
+    """How many jobs this engine wants at a time."""
+
+    def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
+        """One result a job, in the order of the jobs."""
+        ...
