@@ -1,0 +1,120 @@
+"""The reference engine: plain `model.fit`, one job after another. Slow, obvious, the oracle.
+
+Every other engine must agree with this one (`tests/contracts/engine.py`).
+"""
+
+import time
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy import sparse
+
+from capsearch.data.source import Rows, SearchData
+from capsearch.engine.base import Trained
+from capsearch.model import build, optimizer, row_order
+from capsearch.records import Curve, Job, Outcome
+
+VALIDATION_BATCH = 4096
+SERIES = {
+    "loss": "cross_entropy",
+    "accuracy": "accuracy",
+    "val_loss": "val_cross_entropy",
+    "val_accuracy": "val_accuracy",
+}
+
+
+class FitEngine:
+    """Trains each job with Keras' own loop."""
+
+    pack = 1
+
+    def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
+        return [_train(job, data) for job in jobs]
+
+
+def _train(job: Job, data: SearchData) -> Trained:
+    started = time.perf_counter()
+    keras.backend.clear_session()  # frees the last job's graph; the job's own seeds are in its layers
+    is_sparse = sparse.issparse(data.train.x)
+    model = build(job.candidate, data.features, job.seed, sparse=is_sparse)
+    model.compile(
+        optimizer=optimizer(job.candidate),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[
+            keras.metrics.BinaryCrossentropy(name="cross_entropy", from_logits=True),
+            keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0),
+        ],
+    )
+    stopping = keras.callbacks.EarlyStopping(
+        "val_cross_entropy", mode="min", patience=job.patience, restore_best_weights=True
+    )
+    history = model.fit(
+        _Batches(data.train, job.candidate.batch_size, order=job.order),
+        validation_data=_Batches(data.validation, VALIDATION_BATCH),
+        epochs=job.epochs,
+        callbacks=[stopping, keras.callbacks.TerminateOnNaN()],
+        shuffle=False,
+        verbose=0,
+    ).history
+    seconds = time.perf_counter() - started
+    curve = Curve(**{ours: tuple(map(float, history[theirs])) for ours, theirs in SERIES.items()})
+    finite = np.isfinite(curve.loss) & np.isfinite(curve.val_loss)
+    if not finite.all():
+        return Trained(Outcome.failed(divergence(finite), curve, seconds), ())
+    losses = _losses(model, data.validation)
+    best = int(np.argmin(curve.val_loss))
+    outcome = Outcome(
+        curve=curve,
+        best_epoch=best + 1,
+        val_loss=float(losses.mean(dtype=np.float64)),
+        val_accuracy=curve.val_accuracy[best],
+        seconds=seconds,
+        val_losses=losses,
+    )
+    return Trained(outcome, tuple(np.asarray(w) for w in model.get_weights()))
+
+
+def divergence(finite: np.ndarray) -> str:
+    """Why a job failed whose losses are finite in these epochs only."""
+    return f"diverged: loss became NaN or infinite at epoch {int(np.argmin(finite)) + 1}"
+
+
+def _losses(model: keras.Model, rows: Rows) -> np.ndarray:
+    """Cross-entropy of every row, softplus(z) - y z for a logit z; float32, shape (rows,)."""
+    logits = model.predict(_Batches(rows, VALIDATION_BATCH), verbose=0).ravel().astype(np.float64)
+    return (np.logaddexp(0.0, logits) - rows.y * logits).astype(np.float32)
+
+
+class _Batches(keras.utils.PyDataset):
+    """Rows in batches, dense or as `tf.SparseTensor`; with `order`, shuffled anew every epoch."""
+
+    def __init__(self, rows: Rows, size: int, order: int | None = None) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._rows, self._size, self._order, self._epoch = rows, size, order, 0
+        self._sequence = self._shuffled()
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._size)
+
+    def __getitem__(self, index: int) -> tuple[object, np.ndarray]:
+        picked = self._sequence[index * self._size : (index + 1) * self._size]
+        return _tensor(self._rows.x[picked]), self._rows.y[picked, None]
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._sequence = self._shuffled()
+
+    def _shuffled(self) -> np.ndarray:
+        if self._order is None:
+            return np.arange(len(self._rows))
+        return row_order(self._order, self._epoch, len(self._rows))
+
+
+def _tensor(x: sparse.csr_matrix | np.ndarray) -> object:
+    if not sparse.issparse(x):
+        return np.asarray(x, np.float32)
+    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
+    where = np.stack([rows, x.indices], axis=1).astype(np.int64)
+    return tf.SparseTensor(where, x.data.astype(np.float32), x.shape)

@@ -1,0 +1,112 @@
+"""The sealed test split, and the ledger of every time it was opened.
+
+The ledger is a table in the study storage with one row for each (test split, study). A row is
+written *before* the rows are read: a process that dies in between leaves the split opened, and the
+same choice may finish; another choice of that study never can. Openings by other studies are
+allowed and counted, for every look at a test split makes it less of a test.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from capsearch.data.source import Rows, Source
+from capsearch.errors import SealBroken
+from capsearch.records import Study
+
+_tables = sa.MetaData()
+_openings = sa.Table(
+    "capsearch_opening",
+    _tables,
+    sa.Column("test_split", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("study", sa.String(120), nullable=False),
+    sa.Column("choice", sa.String(64), nullable=False),
+    sa.Column("opened_at", sa.String(40), nullable=False),
+    sa.Column("score", sa.Text),  # JSON; NULL between the claim and the score
+)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One row of the ledger."""
+
+    choice: str
+    opened_at: str  # ISO 8601, UTC
+    score: dict[str, Any] | None
+
+
+class Ledger:
+    """The openings recorded in one database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        _tables.create_all(engine)
+
+    def opening(self, study: Study) -> Opening | None:
+        """This study's opening of its test split, if there was one."""
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(_openings).where(_mine(study))).first()
+        if row is None:
+            return None
+        return Opening(row.choice, row.opened_at, None if row.score is None else json.loads(row.score))
+
+    def openings(self, study: Study) -> int:
+        """How many studies have opened this study's test split, itself included."""
+        same = _openings.c.test_split == study.data.fingerprints["test"]
+        with self._engine.connect() as connection:
+            count = connection.execute(sa.select(sa.func.count()).select_from(_openings).where(same))
+            return int(count.scalar_one())
+
+    def claim(self, study: Study, choice: str) -> Opening:
+        """Write the opening, or find that this very choice wrote it. Raises SealBroken otherwise."""
+        row = {
+            "test_split": study.data.fingerprints["test"],
+            "digest": study.digest,
+            "study": study.key,
+            "choice": choice,
+            "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(_openings.insert().values(row))
+        except sa.exc.IntegrityError:  # the primary key: this study has opened it before
+            pass
+        opening = self.opening(study)
+        if opening is None or opening.choice != choice:
+            raise SealBroken(
+                f"the test split of {study.name} was opened "
+                f"{'' if opening is None else 'on ' + opening.opened_at + ' '}for another choice; "
+                "a second look would make it a second validation split. Change the study file to ask "
+                "a new question, or keep the score that is recorded"
+            )
+        return opening
+
+    def record(self, study: Study, score: Mapping[str, Any]) -> None:
+        """Keep the score of the claimed opening; the first one recorded stays."""
+        unscored = _mine(study) & _openings.c.score.is_(None)
+        with self._engine.begin() as connection:
+            connection.execute(
+                _openings.update().where(unscored).values(score=json.dumps(dict(score)))
+            )
+
+
+class Seal:
+    """The test rows of one study, behind its ledger."""
+
+    def __init__(self, source: Source, study: Study, ledger: Ledger) -> None:
+        self._source, self._study, self._ledger = source, study, ledger
+
+    def open_for(self, choice: str) -> tuple[Opening, Rows]:
+        """The test rows, once the opening is in the ledger. Raises SealBroken."""
+        opening = self._ledger.claim(self._study, choice)
+        return opening, self._source.test_data()
+
+
+def _mine(study: Study) -> sa.ColumnElement[bool]:
+    split = _openings.c.test_split == study.data.fingerprints["test"]
+    return split & (_openings.c.digest == study.digest)

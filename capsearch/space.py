@@ -1,0 +1,214 @@
+"""The search space: which candidates there are, how large each is, and how one is drawn.
+
+Capacity is the number of trainable parameters. The **ladder** divides its range, on a log scale,
+into rungs; a draw is confined to one rung, so that every size gets its share of the budget. Widths
+are drawn as positions (0 to 1, log scale) between the narrowest and the widest layer that still
+leads into the rung: the dimensions that Optuna sees are then the same for every draw, whatever the
+rung and the layers before, and its joint model holds.
+
+Nothing here knows Optuna: `Suggest` is what an Optuna trial offers.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log
+from random import Random
+from typing import Any, Protocol
+
+from capsearch.records import Candidate
+
+STRICT = {"extra": "forbid"}  # how pydantic reads these classes from a study file
+
+
+class Suggest(Protocol):
+    """The part of `optuna.Trial` that a draw needs."""
+
+    def suggest_int(self, name: str, low: int, high: int) -> int: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Whole numbers from `low` to `high`, both included."""
+
+    __pydantic_config__ = STRICT
+
+    low: int
+    high: int
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Numbers from `low` to `high`; with `off`, exactly zero is drawn half of the time."""
+
+    __pydantic_config__ = STRICT
+
+    low: float
+    high: float
+    log: bool = False
+    off: bool = False
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) must not be above high ({self.high:g})")
+        if self.low < 0.0:
+            raise ValueError(f"low ({self.low:g}) must not be negative")
+        if self.log and self.low <= 0.0:
+            raise ValueError(f"low ({self.low:g}) must be above 0 on a log scale")
+
+    def draw(self, name: str, suggest: Suggest) -> float:
+        if self.off and not suggest.suggest_categorical(f"{name}_on", [False, True]):
+            return 0.0
+        return suggest.suggest_float(name, self.low, self.high, log=self.log)
+
+
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range of capacity: `low <= parameters < high`."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Space:
+    """The dimensions of a study, for rows of so many `features`. None means: not searched."""
+
+    features: int
+    fixed: Candidate  # the values of every dimension that is not searched
+    layers: Integers
+    units: Integers
+    l1: Reals | None = None
+    l2: Reals | None = None
+    dropout: Reals | None = None
+    learning_rate: Reals | None = None
+    batch_size: tuple[int, ...] | None = None
+    optimizer: tuple[str, ...] | None = None
+
+    def parameters(self, candidate: Candidate) -> int:
+        return count_parameters(candidate.units, self.features)
+
+    def draw(self, suggest: Suggest, band: Band) -> Candidate:
+        """A candidate inside `band`, or the nearest size where the band has a gap."""
+        depths = self._depths(band)
+        depth = suggest.suggest_int("layers", depths[0], depths[-1])
+        units: tuple[int, ...] = ()
+        for layer in range(depth):
+            low, high = self._widths(units, depth, band)
+            share = 0.0
+            if self.units.low < self.units.high:
+                share = suggest.suggest_float(f"width_{layer + 1}", 0.0, 1.0)
+            units += (_between(low, high, share, self.units.log),)
+        settings = self._settings(suggest, depth)
+        return Candidate(units=units, **settings)
+
+    def _settings(self, suggest: Suggest, depth: int) -> dict[str, Any]:
+        """Every dimension but the layers. Dropout acts between layers, so a linear model has none."""
+        settings = self.fixed.as_dict() | ({"dropout": 0.0} if depth == 0 else {})
+        del settings["units"]
+        for name in ("l1", "l2", "dropout", "learning_rate"):
+            dimension: Reals | None = getattr(self, name)
+            if dimension is not None and not (name == "dropout" and depth == 0):
+                settings[name] = dimension.draw(name, suggest)
+        for name in ("batch_size", "optimizer"):
+            choices = getattr(self, name)
+            if choices is not None:
+                settings[name] = suggest.suggest_categorical(name, list(choices))
+        return settings
+
+    def _depths(self, band: Band) -> list[int]:
+        """The layer counts that reach into the band; all of them where none does."""
+        depths = range(self.layers.low, self.layers.high + 1)
+        fitting = [d for d in depths if self._size((), d, "low") < band.high]
+        fitting = [d for d in fitting if self._size((), d, "high") >= band.low]
+        return fitting or list(depths)
+
+    def _widths(self, units: tuple[int, ...], depth: int, band: Band) -> tuple[int, int]:
+        """Narrowest and widest next layer that can still end in the band (sizes are monotone)."""
+        widths = range(self.units.low, self.units.high + 1)
+        high = bisect_left(widths, band.high, key=lambda w: self._size((*units, w), depth, "low"))
+        low = bisect_left(widths, band.low, key=lambda w: self._size((*units, w), depth, "high"))
+        low, high = min(low, len(widths) - 1), max(high - 1, 0)
+        return widths[min(low, high)], widths[high]
+
+    def _size(self, units: tuple[int, ...], depth: int, rest: str) -> int:
+        """Parameters when the layers after `units` are all at the low or the high end."""
+        width = self.units.low if rest == "low" else self.units.high
+        return count_parameters(units + (width,) * (depth - len(units)), self.features)
+
+
+def count_parameters(units: Sequence[int], features: int) -> int:
+    """Trainable parameters of a dense network with one output: kernels and biases.
+
+    16-16 on 10,000 features: 10,000 x 16 + 16 + 16 x 16 + 16 + 16 + 1 = 160,305.
+    """
+    widths = [features, *units, 1]
+    return sum((i + 1) * o for i, o in zip(widths, widths[1:], strict=False))
+
+
+def ladder(space: Space, rungs: int) -> tuple[int, ...]:
+    """The edges of at most `rungs` bands, equal on a log scale, from the smallest size on.
+
+    A band in which draws find no candidate is joined to the next, so small spaces have fewer rungs.
+    """
+    depths = range(space.layers.low, space.layers.high + 1)
+    least = min(space._size((), depth, "low") for depth in depths)
+    top = max(space._size((), depth, "high") for depth in depths) + 1
+    ratio = (top / least) ** (1 / rungs)
+    inner = [round(least * ratio**r) for r in range(1, rungs)]
+    edges = [least]
+    for edge in [*sorted(set(inner) - {least, top}), top]:
+        if _occupied(space, Band(edges[-1], edge)):
+            edges.append(edge)
+    if edges[-1] != top:
+        edges[-1] = top
+    return tuple(edges)
+
+
+def bands(edges: Sequence[int]) -> tuple[Band, ...]:
+    return tuple(Band(low, high) for low, high in zip(edges, edges[1:], strict=False))
+
+
+def rung_of(parameters: int, edges: Sequence[int]) -> int:
+    """The rung a size belongs to; sizes beyond either end belong to the end rungs."""
+    return min(max(bisect_right(edges, parameters) - 1, 0), len(edges) - 2)
+
+
+def _between(low: int, high: int, share: float, on_log_scale: bool) -> int:
+    """The whole number at `share` of the way from low to high, each number about equally wide."""
+    if on_log_scale:
+        value = exp(log(low) + share * (log(high + 1) - log(low)))
+    else:
+        value = low + share * (high + 1 - low)
+    return min(int(value + 1e-9), high)
+
+
+def _occupied(space: Space, band: Band) -> bool:
+    rng = Random(0)
+    draws = (space.draw(_Dice(rng), band) for _ in range(64))
+    return any(band.low <= space.parameters(c) < band.high for c in draws)
+
+
+@dataclass(frozen=True)
+class _Dice:
+    """Suggests uniformly, for asking the space about itself."""
+
+    rng: Random
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        return self.rng.randint(low, high)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        return self.rng.uniform(low, high)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self.rng.choice(choices)
