@@ -1,0 +1,52 @@
+"""A finished study as the JSON document of `--json`: the contract that batch jobs rely on."""
+
+from pathlib import Path
+from typing import Any
+
+from capsearch.records import Estimate, StudyRecord, Tracking
+
+
+def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> dict[str, Any]:
+    """Plain JSON values. `trials` counts baselines and search trials; replicates are not trials."""
+    study, choice, test = record.study, record.choice, record.test
+    complete = sum(1 for t in record.trials if t.outcome and t.outcome.complete)
+    return {
+        "study": study.name,
+        "digest": study.digest,
+        "status": "complete",
+        "data": {
+            "source": study.data.source,
+            "sizes": study.data.sizes,
+            "fingerprints": study.data.fingerprints,
+        },
+        "trials": {"complete": complete, "failed": len(record.trials) - complete, "pruned": 0},
+        "best": _estimate(choice.best),
+        "selected": _estimate(choice.selected) | {"rule": choice.rule, "reason": choice.reason},
+        "test": {
+            "loss": test.loss,
+            "accuracy": test.accuracy,
+            "opened_at": test.opened_at,
+            "openings": test.openings,
+        },
+        "tracking": {
+            "uri": tracking.uri if tracking else None,
+            "experiment_id": tracking.experiment_id if tracking else None,
+            "run_id": tracking.run_id if tracking else None,
+        },
+        "report": str(report),
+        "seconds": round(record.seconds, 1),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    candidate = estimate.candidate
+    return {
+        "units": list(candidate.units),
+        "l1": candidate.l1,
+        "l2": candidate.l2,
+        "dropout": candidate.dropout,
+        "learning_rate": candidate.learning_rate,
+        "parameters": estimate.parameters,
+        "val_loss": estimate.mean,
+        "val_loss_se": estimate.se,
+    }

@@ -1,0 +1,251 @@
+"""The search: baselines, then Optuna up the ladder, then fresh seeds for the finalists.
+
+Work comes from a `Plan` and goes through `drive`, which keeps the engine busy: while one pack
+trains, the next is asked for and the last one's results are told, stored and logged.
+
+Every rung has an Optuna study of its own, so that its sampler learns from networks of its size.
+Trials are asked for in rounds: a rung's round is asked only when its last round is told. What is
+suggested depends then on the study alone, not on the size of a pack, on timing, or on a restart.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from capsearch.engine.process import EngineProcess
+from capsearch.records import Candidate, Job, Outcome, Study, Trial, digest_of
+from capsearch.selection import frontier
+from capsearch.space import Space, bands, rung_of
+from capsearch.spec import StudySpec
+from capsearch.storage import StudyStore
+
+OnTrial = Callable[[Trial], None]
+ROUND = 4  # trials of a rung that are asked for at once
+SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's defaults change
+    "n_startup_trials": ROUND,
+    "n_ei_candidates": 24,
+    "multivariate": True,
+    "group": True,
+    "constant_liar": True,
+}
+
+
+class Plan(Protocol):
+    """What is to be trained, in order."""
+
+    def take(self, count: int) -> list[Trial]:
+        """At most `count` trials that can start now; none when all wait or nothing is left."""
+        ...
+
+    def tell(self, trial: Trial) -> None:
+        """A trial of this plan has ended."""
+        ...
+
+
+@dataclass
+class Listed:
+    """Trials known from the start: baselines and replicates."""
+
+    waiting: list[Trial]
+
+    def take(self, count: int) -> list[Trial]:
+        taken, self.waiting = self.waiting[:count], self.waiting[count:]
+        return taken
+
+    def tell(self, trial: Trial) -> None:
+        pass
+
+
+class Rung:
+    """One rung's share of the budget, in an Optuna study of its own."""
+
+    def __init__(
+        self, study: Study, spec: StudySpec, space: Space, store: StudyStore, rung: int, budget: int
+    ) -> None:
+        self._study, self._spec, self._space, self._rung = study, spec, space, rung
+        self._band = bands(study.ladder)[rung]
+        self._optuna = store.optuna_study(f"{study.key}/rung-{rung}")
+        self._budget = budget
+        found = self._optuna.get_trials(deepcopy=False)
+        usable = [t for t in found if "candidate" in t.user_attrs]
+        self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
+        self._past = [t for t in usable if t.state.is_finished()]
+        self._left = [t for t in usable if not t.state.is_finished()]
+        for lost in found:
+            if "candidate" not in lost.user_attrs and not lost.state.is_finished():
+                self._optuna.tell(lost.number, state=TrialState.FAIL)  # died between ask and draw
+        self.asked = len(usable)
+
+    def replay(self) -> list[Trial]:
+        """Trials that were asked before this start, told or not; their outcomes may be stored."""
+        before = self._past + self._left
+        self._open |= {self._id(t): t.number for t in self._left}
+        return [self._trial(t) for t in sorted(before, key=lambda t: t.number)]
+
+    def ask(self) -> list[Trial]:
+        """The next round; empty while the last is open, and when the budget is spent."""
+        if self._open:
+            return []
+        count = min(ROUND, self._budget - self.asked)
+        return [self._ask() for _ in range(count)]
+
+    def tell(self, trial: Trial) -> None:
+        number = self._open.pop(trial.id, None)
+        if number is None or trial.outcome is None:
+            return  # told before the restart
+        if trial.outcome.complete:
+            self._optuna.tell(number, trial.outcome.val_loss)
+        else:
+            self._optuna.tell(number, state=TrialState.FAIL)
+
+    def _ask(self) -> Trial:
+        self._optuna.sampler = sampler(self._spec.search.seed, self._rung, self.asked)
+        asked = self._optuna.ask()
+        candidate = self._space.draw(asked, self._band)
+        asked.set_user_attr("candidate", candidate.as_dict())
+        trial = self._trial(self._optuna.trials[asked.number])
+        self.asked += 1
+        self._open[trial.id] = asked.number
+        return trial
+
+    def _id(self, asked: FrozenTrial) -> str:
+        return f"search/{self._rung}/{asked.number}"
+
+    def _trial(self, asked: FrozenTrial) -> Trial:
+        candidate = Candidate.from_dict(asked.user_attrs["candidate"])
+        parameters = self._space.parameters(candidate)
+        return Trial(
+            id=self._id(asked),
+            group="search",
+            rung=rung_of(parameters, self._study.ladder),
+            name=candidate.label,
+            job=job_of(self._spec, candidate),
+            parameters=parameters,
+        )
+
+
+@dataclass
+class Ladder:
+    """The search budget over all rungs, smallest first, a round of each at a time."""
+
+    rungs: list[Rung]
+    waiting: list[Trial] = field(default_factory=list)
+    owner: dict[str, Rung] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, study: Study, spec: StudySpec, space: Space, store: StudyStore) -> "Ladder":
+        count = len(study.ladder) - 1
+        share, rest = divmod(spec.search.trials, count)
+        budgets = [share + (rung < rest) for rung in range(count)]
+        rungs = [Rung(study, spec, space, store, r, b) for r, b in enumerate(budgets)]
+        plan = cls(rungs)
+        for rung in rungs:
+            plan._add(rung, rung.replay())
+        return plan
+
+    def take(self, count: int) -> list[Trial]:
+        for rung in sorted(self.rungs, key=lambda r: r.asked):
+            if len(self.waiting) >= count:
+                break
+            self._add(rung, rung.ask())
+        taken, self.waiting = self.waiting[:count], self.waiting[count:]
+        return taken
+
+    def tell(self, trial: Trial) -> None:
+        self.owner[trial.id].tell(trial)
+
+    def _add(self, rung: Rung, trials: Iterable[Trial]) -> None:
+        for trial in trials:
+            self.owner[trial.id] = rung
+            self.waiting.append(trial)
+
+
+def sampler(seed: int, rung: int, number: int) -> optuna.samplers.BaseSampler:
+    """TPE for one suggestion, seeded by its place: a restart must not repeat the first ones."""
+    place = int(digest_of([seed, "rung", rung, number])[:8], 16)
+    return optuna.samplers.TPESampler(seed=place, warn_independent_sampling=False, **SAMPLER)
+
+
+def job_of(spec: StudySpec, candidate: Candidate, replicate: int = 0, epochs: int = 0) -> Job:
+    return Job.of(
+        candidate,
+        study_seed=spec.search.seed,
+        replicate=replicate,
+        epochs=epochs or spec.training.epochs,
+        patience=spec.training.patience,
+    )
+
+
+def baseline_trials(study: Study, spec: StudySpec, space: Space) -> list[Trial]:
+    trials = []
+    for name, candidate in spec.baselines():
+        parameters = space.parameters(candidate)
+        rung = rung_of(parameters, study.ladder)
+        job = job_of(spec, candidate)
+        trials.append(Trial(f"baseline/{name}", "baseline", rung, name, job, parameters))
+    return trials
+
+
+def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
+    """Fresh seeds for the best of every rung, ordered by replicate so that packs share batches.
+
+    A finalist that was still improving at its last epoch gets twice as many, or its rung would be
+    judged by its training and not by its capacity.
+    """
+    replicates = []
+    for number in range(1, spec.select.replicates + 1):
+        for finalist in frontier(trials):
+            epochs = spec.training.epochs
+            if finalist.outcome and finalist.outcome.at_ceiling(epochs):
+                epochs *= 2
+            name = f"{finalist.name} #{number}"
+            id_ = f"replicate/{finalist.rung}/{number}"
+            job = job_of(spec, finalist.candidate, number, epochs)
+            rung, parameters = finalist.rung, finalist.parameters
+            replicates.append(Trial(id_, "replicate", rung, name, job, parameters))
+    return replicates
+
+
+def drive(
+    plan: Plan, study: Study, store: StudyStore, engine: EngineProcess, on_trial: OnTrial
+) -> list[Trial]:
+    """Train everything in the plan; returns the ended trials in the order they ended.
+
+    A trial whose outcome is stored is not trained again. Outcomes are stored before anything else
+    is done with them.
+    """
+    ended: list[Trial] = []
+
+    def settle(trial: Trial, outcome: Outcome) -> None:
+        ended.append(trial.ended(outcome))
+        plan.tell(ended[-1])
+        on_trial(ended[-1])
+
+    def next_pack() -> list[Trial]:
+        while batch := plan.take(engine.pack):
+            known = [(trial, store.outcome(study, trial.job)) for trial in batch]
+            for trial, outcome in known:
+                if outcome is not None:
+                    settle(trial, outcome)
+            if pack := [trial for trial, outcome in known if outcome is None]:
+                return pack
+        return []
+
+    pack = next_pack()
+    if pack:
+        engine.submit([trial.job for trial in pack])
+    while pack:
+        upcoming = next_pack()  # asked for while the engine trains
+        outcomes = engine.collect()
+        store.save(study, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
+        if upcoming:
+            engine.submit([trial.job for trial in upcoming])
+        for trial, outcome in zip(pack, outcomes, strict=True):
+            settle(trial, outcome)
+        if not upcoming and (upcoming := next_pack()):
+            engine.submit([trial.job for trial in upcoming])
+        pack = upcoming
+    return ended
