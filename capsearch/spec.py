@@ -154,12 +154,17 @@ def find(name: str) -> Path:
     for path in (Path(f"{name}.toml"), Path("studies") / f"{name}.toml"):
         if path.is_file():
             return path
-    known = shipped() | {p.stem: p for folder in (".", "studies") for p in _studies_in(folder)}
-    if name in known:
-        return known[name]
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    names = known()
+    if name in names:
+        return names[name]
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise BadRequest(f"no study {name!r}.{hint} Known here: {', '.join(sorted(known))}")
+    raise BadRequest(f"no study {name!r}.{hint} Known here: {', '.join(sorted(names))}")
+
+
+def known() -> dict[str, Path]:
+    """Every study that can be named here: in this folder, in `./studies`, in the package."""
+    return shipped() | {p.stem: p for folder in ("studies", ".") for p in _studies_in(folder)}
 
 
 def _studies_in(folder: str) -> list[Path]:

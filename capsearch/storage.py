@@ -35,6 +35,7 @@ _studies = sa.Table(
     sa.Column("started_at", sa.String(40), nullable=False),
     sa.Column("seconds", sa.Float, nullable=False, default=0.0),
     sa.Column("document", sa.Text),  # the result as JSON, once the study is complete
+    sa.Column("tracked", sa.Boolean, nullable=False, default=False),  # MLflow has all of it
 )
 _outcomes = sa.Table(
     "capsearch_outcome",
@@ -56,6 +57,7 @@ class StudyRow:
     started_at: str
     seconds: float
     document: dict[str, Any] | None
+    tracked: bool
 
 
 class StudyStore:
@@ -92,6 +94,7 @@ class StudyStore:
             "digest": study.digest,
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": 0.0,
+            "tracked": False,
         }
         with self._guarded(), self.engine.begin() as connection:
             known = sa.select(_studies.c.key).where(_studies.c.key == study.key)
@@ -103,7 +106,7 @@ class StudyStore:
         with self._guarded(), self.engine.connect() as connection:
             found = connection.execute(sa.select(_studies).order_by(_studies.c.started_at)).all()
         return tuple(
-            StudyRow(r.key, r.name, r.digest, r.started_at, r.seconds, _load(r.document))
+            StudyRow(r.key, r.name, r.digest, r.started_at, r.seconds, _load(r.document), r.tracked)
             for r in found
         )
 
@@ -115,9 +118,9 @@ class StudyStore:
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(_studies.update().where(_studies.c.key == study.key).values(changed))
 
-    def finish(self, study: Study, document: Mapping[str, Any]) -> None:
+    def finish(self, study: Study, document: Mapping[str, Any], *, tracked: bool) -> None:
         """Mark the study complete, with its result."""
-        changed = {"document": json.dumps(document)}
+        changed = {"document": json.dumps(document), "tracked": tracked}
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(_studies.update().where(_studies.c.key == study.key).values(changed))
 
@@ -140,10 +143,13 @@ class StudyStore:
         """The stored outcome of a job; None when it has not been trained in this study."""
         with self._guarded(), self.engine.connect() as connection:
             row = self._select(connection, study, job)
-        if row is None:
-            return None
-        losses = None if row.val_losses is None else np.frombuffer(row.val_losses, np.float32)
-        return Outcome.from_dict(json.loads(row.outcome), losses)
+        return None if row is None else _outcome(row)
+
+    def outcomes(self, study: Study) -> dict[str, Outcome]:
+        """Every stored outcome of a study, by the key of its job."""
+        mine = sa.select(_outcomes).where(_outcomes.c.study == study.key)
+        with self._guarded(), self.engine.connect() as connection:
+            return {row.job: _outcome(row) for row in connection.execute(mine)}
 
     def optuna_study(self, name: str) -> optuna.Study:
         """Optuna's study of this name, made when it is not there. Lower values are better."""
@@ -163,6 +169,12 @@ def redacted(url: str) -> str:
         return sa.make_url(url).render_as_string(hide_password=True)
     except sa.exc.ArgumentError:
         return "(a URL that cannot be read)"
+
+
+def exists(url: str) -> bool:
+    """False for a SQLite file that is not there yet: asking it would make it."""
+    parsed = sa.make_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(str(parsed.database)).is_file()
 
 
 def _engine_settings(url: str) -> dict[str, Any]:
@@ -198,6 +210,11 @@ def _make_folder(url: str) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadRequest(f"{folder}: cannot be made or written: {error.strerror}") from error
+
+
+def _outcome(row: Any) -> Outcome:
+    losses = None if row.val_losses is None else np.frombuffer(row.val_losses, np.float32)
+    return Outcome.from_dict(json.loads(row.outcome), losses)
 
 
 def _load(text: str | None) -> dict[str, Any] | None:

@@ -1,0 +1,5 @@
+"""`python -m capsearch` is `capsearch`."""
+
+from capsearch.cli import main
+
+main()

@@ -1,0 +1,150 @@
+"""A study from its name to its result: the whole flow, and the only place that wires parts.
+
+spec -> data -> space -> baselines and search -> replicates -> choice -> sealed test -> report.
+Everything is derived from the study storage, so a run that was cut goes on where it ended.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from capsearch import search
+from capsearch.engine.process import EngineProcess, Limits
+from capsearch.errors import CapsearchError
+from capsearch.final import FinalTask, last_look
+from capsearch.records import StudyRecord, Tracking, Trial
+from capsearch.report.document import document
+from capsearch.report.page import ReportFiles, write
+from capsearch.selection import CapacityCurve, choose
+from capsearch.study import Circumstances, Opened, assemble, finalists, open_study, reasons
+from capsearch.tracking import Tracker, open_tracker
+
+
+class Watcher(Protocol):
+    """Whoever looks on: the terminal, or nobody."""
+
+    def phase(self, name: str, total: int = 0) -> None: ...
+    def trial(self, trial: Trial) -> None: ...
+    def warn(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A complete study: its record, its JSON document, and whether this run did anything."""
+
+    record: StudyRecord
+    document: dict[str, Any]
+    worked: bool
+
+
+def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
+    """Start, resume, or find complete the study of this name."""
+    watch.phase("reading the data")
+    opened = open_study(name, where)
+    if (done := _complete(opened)) is not None:
+        return done
+    with _timed(opened):
+        tracker = open_tracker(where.tracking, where.root, watch.warn)
+        tracker.begin(opened.study)
+        with closing(_engine(opened)) as engine:
+            replicates = _train(opened, engine, tracker, watch)
+        _look_at_test(opened, replicates, watch)
+    return _publish(opened, tracker, watch)
+
+
+def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
+    """The report of a complete study, made anew from its storage; nothing is trained."""
+    opened = open_study(name, where)
+    record = assemble(opened)
+    row = opened.store.row(opened.study)
+    known = row.document["tracking"] if row and row.document else {}
+    tracking = Tracking(**known) if known.get("run_id") else None
+    return write(record, opened.reports, tracking)
+
+
+def _complete(opened: Opened) -> Finished | None:
+    """The study as it stands, when there is nothing left to do: no training, no opening."""
+    row = opened.store.row(opened.study)
+    if row is None or row.document is None or not row.tracked:
+        return None
+    if not Path(row.document["report"]).is_file():
+        return None
+    return Finished(assemble(opened), row.document, worked=False)
+
+
+@contextmanager
+def _timed(opened: Opened) -> Iterator[None]:
+    """Count the time spent, whatever ends it."""
+    opened.store.begin(opened.study)
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        opened.store.add_seconds(opened.study, time.monotonic() - began)
+
+
+def _engine(opened: Opened) -> EngineProcess:
+    where = opened.where
+    return EngineProcess(where.engine, opened.data, Limits(where.threads, where.seconds_per_trial))
+
+
+def _train(
+    opened: Opened, engine: EngineProcess, tracker: Tracker, watch: Watcher
+) -> list[Trial]:
+    """Baselines, search and replicates; returns the replicates. What is stored is not repeated."""
+    asked, study, space, store = opened.spec, opened.study, opened.space, opened.store
+
+    def seen(trial: Trial) -> None:
+        tracker.log(trial)
+        watch.trial(trial)
+
+    baselines = search.baseline_trials(study, asked, space)
+    watch.phase("baselines", len(baselines))
+    trials = search.drive(search.Listed(baselines), study, store, engine, seen)
+    watch.phase("search", asked.search.trials)
+    climb = search.Ladder.of(study, asked, space, store)
+    trials += search.drive(climb, study, store, engine, seen)
+    waiting = search.replicate_trials(asked, trials)
+    if not waiting:
+        raise CapsearchError(f"every trial of {study.name} failed: {reasons(trials)}")
+    watch.phase("replicates", len(waiting))
+    return search.drive(search.Listed(waiting), study, store, engine, seen)
+
+
+def _look_at_test(opened: Opened, replicates: list[Trial], watch: Watcher) -> None:
+    """Choose, then score the choice on test rows, once."""
+    select, where = opened.spec.select, opened.where
+    curve = CapacityCurve(finalists(replicates))
+    choice = choose(curve, replicates, select.rule, select.percent)
+    watch.phase("sealed test")
+    task = FinalTask(
+        study=opened.study,
+        choice=choice,
+        table=opened.spec.data,
+        data=opened.data,
+        storage=where.storage,
+        engine=where.engine,
+        folder=opened.model_folder(choice.key),
+    )
+    last_look(task, where.threads)
+
+
+def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:
+    """Report, MLflow, and the mark that the study is complete."""
+    watch.phase("report")
+    record = assemble(opened)
+    files = write(record, opened.reports, None)
+    model = opened.model_folder(record.choice.key) / "mlflow"
+    tracking = tracker.finish(record, files.page, files.figures, model)
+    files = write(record, opened.reports, tracking)
+    if tracker.missing:
+        watch.warn(
+            f"{tracker.missing} things could not be written to MLflow at "
+            f"{tracking.uri}; run the same command again when it is back"
+        )
+    result = document(record, tracking, files.page)
+    opened.store.finish(opened.study, result, tracked=not tracker.missing)
+    return Finished(record, result, worked=True)

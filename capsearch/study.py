@@ -1,0 +1,159 @@
+"""A study opened for work, and its record rebuilt from storage alone.
+
+Whatever is shown of a study comes from here: no number is kept twice, so the report of a study that
+ended a year ago is made from the same stored outcomes as the one made when it ended.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from capsearch import search, spec
+from capsearch.data import cache
+from capsearch.data.source import open_source
+from capsearch.errors import BadRequest, CapsearchError
+from capsearch.final import stored_score
+from capsearch.records import Estimate, Study, StudyRecord, Trial
+from capsearch.report.checks import warnings_of
+from capsearch.selection import RULES, CapacityCurve, choose, estimate
+from capsearch.space import Space, ladder
+from capsearch.storage import StudyStore
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where results are kept and what may be used: nothing here changes a study's result."""
+
+    root: Path  # reports and models, and the default stores
+    storage: str
+    tracking: str
+    cache: Path
+    engine: str
+    threads: int
+    seconds_per_trial: float
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A study with what it needs to run: question, prepared data, space and storage."""
+
+    spec: spec.StudySpec
+    study: Study
+    space: Space
+    data: Path
+    store: StudyStore
+    where: Circumstances
+
+    @property
+    def reports(self) -> Path:
+        return self.where.root / "reports" / self.study.key
+
+    def model_folder(self, choice: str) -> Path:
+        return self.where.root / "models" / self.study.key / choice
+
+
+def usable_cores() -> int:
+    """The processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_study(name: str, where: Circumstances) -> Opened:
+    """Read the study file, prepare the data, reach the storage. Raises BadRequest."""
+    path, question = _read(name)
+    prepared = _prepare(question, where.cache)
+    space = question.space_for(prepared.profile.features)
+    study = Study(
+        name=path.stem,
+        question=question.question | {"sampler": search.SAMPLER},
+        data=prepared.profile,
+        ladder=ladder(space, question.search.rungs),
+    )
+    return Opened(question, study, space, prepared.folder, StudyStore(where.storage), where)
+
+
+def prepare_data(name: str, root: Path) -> cache.Prepared:
+    """The prepared data of a study, with its profile."""
+    return _prepare(_read(name)[1], root)
+
+
+def assemble(opened: Opened) -> StudyRecord:
+    """The record of a complete study. Raises BadRequest when it is not complete."""
+    trials, replicates = stored_trials(opened)
+    score = stored_score(opened.study, opened.store)
+    row = opened.store.row(opened.study)
+    if score is None or row is None:
+        raise BadRequest(
+            f"{opened.study.name} is not complete in {opened.store.shown}; "
+            f"run `capsearch study {opened.study.name}` first"
+        )
+    select = opened.spec.select
+    estimates = finalists(replicates)
+    curve = CapacityCurve(estimates)
+    verdicts = {rule: choose(curve, replicates, rule, select.percent) for rule in RULES}
+    choice = verdicts[select.rule]
+    return StudyRecord(
+        study=opened.study,
+        trials=tuple(trials),
+        replicates=tuple(replicates),
+        estimates=estimates,
+        choice=choice,
+        verdicts=verdicts,
+        test=score,
+        seconds=row.seconds,
+        warnings=warnings_of(opened.study, trials, replicates, choice),
+    )
+
+
+def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
+    """The trials and replicates that have ended, in the order of the plan."""
+    store, study = opened.store, opened.study
+    outcomes = store.outcomes(study)
+
+    def ended(planned: Sequence[Trial]) -> list[Trial]:
+        return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]
+
+    asked = search.Ladder.of(study, opened.spec, opened.space, store).waiting
+    trials = ended([*search.baseline_trials(study, opened.spec, opened.space), *asked])
+    return trials, ended(search.replicate_trials(opened.spec, trials))
+
+
+def finalists(replicates: Sequence[Trial]) -> tuple[Estimate, ...]:
+    """One estimate a finalist, smallest first; finalists that mostly failed are left out."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in replicates:
+        groups.setdefault(trial.candidate.key, []).append(trial)
+    found = [e for e in map(estimate, groups.values()) if e is not None]
+    if not found:
+        raise CapsearchError(f"no finalist could be trained again: {reasons(replicates)}")
+    return tuple(sorted(found, key=lambda e: e.parameters))
+
+
+def reasons(trials: Sequence[Trial]) -> str:
+    """Why trials failed, the most frequent reason first, whatever the epoch."""
+    failed = [t.outcome.reason for t in trials if t.outcome and t.outcome.reason]
+    kinds = [reason.split(" at epoch")[0] for reason in failed]
+    counted = sorted({kind: kinds.count(kind) for kind in kinds}.items(), key=lambda k: -k[1])
+    return "; ".join(f"{count} x {kind}" for kind, count in counted)
+
+
+def _read(name: str) -> tuple[Path, spec.StudySpec]:
+    path = spec.find(name)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", path.stem):
+        raise BadRequest(
+            f"{path}: a study is named by its file: up to 60 letters, digits, '_', '-' and '.'"
+        )
+    return path, spec.read(path, _data_mistakes)
+
+
+def _prepare(question: spec.StudySpec, root: Path) -> cache.Prepared:
+    return cache.prepare(open_source(question.data), question.data["source"], root)
+
+
+def _data_mistakes(table: dict[str, object]) -> Sequence[str]:
+    try:
+        open_source(table)
+    except BadRequest as error:
+        return error.mistakes
+    return ()
