@@ -1,0 +1,145 @@
+"""The choice is a pure function, so its numbers can be worked by hand."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capsearch.records import Candidate, Curve, Estimate, Job, Outcome, Trial
+from capsearch.selection import (
+    CapacityCurve,
+    best,
+    choose,
+    estimate,
+    frontier,
+    one_std_err,
+    pct_loss,
+    standard_error,
+)
+
+
+def point(parameters: int, mean: float, se: float = 0.004) -> Estimate:
+    return Estimate(Candidate((parameters,)), parameters, mean, se, replicates=5)
+
+
+def curve_of(*points: tuple[int, float, float]) -> CapacityCurve:
+    return CapacityCurve(tuple(point(*p) for p in points))
+
+
+def trial(rung: int, val_loss: float | None, units: int = 1, replicate: int = 0) -> Trial:
+    losses = None if val_loss is None else np.full(4, val_loss, np.float32)
+    outcome = (
+        Outcome.failed("diverged")
+        if val_loss is None
+        else Outcome(Curve((1.0,), (0.5,), (val_loss,), (0.5,)), 1, val_loss, 0.5, 0.0, None, losses)
+    )
+    job = Job.of(Candidate((units,)), study_seed=0, replicate=replicate, epochs=1, patience=1)
+    return Trial(f"t/{rung}/{units}", "search", rung, "t", job, 100 * units, outcome)
+
+
+def test_the_standard_error_of_a_small_table_is_the_one_worked_by_hand() -> None:
+    # grand 3, MSR 4, MSC 9, MSE 1: (4 + 9 - 1) / 4 = 3
+    assert standard_error(np.array([[1.0, 3.0], [2.0, 6.0]])) == pytest.approx(sqrt(3.0))
+
+
+def test_one_replicate_gives_the_usual_standard_error_of_a_mean() -> None:
+    assert standard_error(np.array([[1.0, 2.0, 3.0, 4.0]])) == pytest.approx(sqrt(5 / 3 / 4))
+
+
+def test_the_standard_error_covers_seeds_and_examples_alike() -> None:
+    """Monte Carlo: the spread of simulated grand means is what the formula estimates."""
+    rng = np.random.default_rng(0)
+    means, variances = [], []
+    for _ in range(2000):
+        table = rng.normal(0, 0.3, (4, 1)) + rng.normal(0, 0.8, (1, 25)) + rng.normal(0, 0.5, (4, 25))
+        means.append(table.mean())
+        variances.append(standard_error(table) ** 2)
+    assert np.mean(variances) == pytest.approx(np.var(means), rel=0.1)
+
+
+@given(st.integers(1, 5), st.integers(2, 30), st.integers(0, 2**32 - 1))
+def test_the_standard_error_scales_with_the_losses_and_ignores_their_level(
+    replicates: int, examples: int, seed: int
+) -> None:
+    table = np.random.default_rng(seed).random((replicates, examples))
+    assert standard_error(3 * table + 7) == pytest.approx(3 * standard_error(table), rel=1e-6)
+
+
+def test_one_standard_error_takes_the_smallest_within_it() -> None:
+    curve = curve_of((10, 0.300, 0.004), (100, 0.283, 0.004), (1_000, 0.280, 0.004))
+    chosen, reason = one_std_err(curve, 0.0)
+    assert chosen.parameters == 100
+    assert "10.0 times fewer parameters" in reason
+    assert "0.2830 is within the best (0.2800) plus one standard error (0.0040)" in reason
+
+
+def test_a_gain_inside_the_noise_does_not_buy_a_bigger_model() -> None:
+    assert one_std_err(curve_of((100, 0.2830, 0.004), (1_000, 0.2800, 0.004)), 0)[0].parameters == 100
+
+
+def test_a_gain_beyond_the_noise_does() -> None:
+    chosen, reason = one_std_err(curve_of((100, 0.2850, 0.004), (1_000, 0.2800, 0.004)), 0)
+    assert chosen.parameters == 1_000
+    assert "no smaller one stays within" in reason
+
+
+def test_a_percentage_of_the_best_loss_is_worked_by_hand() -> None:
+    curve = curve_of((10, 0.2857, 0.004), (100, 0.2856, 0.004), (1_000, 0.2800, 0.004))
+    assert pct_loss(curve, 2.0)[0].parameters == 100
+
+
+def test_equal_losses_are_won_by_the_smaller_network() -> None:
+    assert best(curve_of((10, 0.28, 0.004), (100, 0.28, 0.004)), 0.0)[0].parameters == 10
+
+
+def test_a_curve_that_does_not_grow_in_parameters_is_refused() -> None:
+    with pytest.raises(ValueError, match="must grow"):
+        curve_of((100, 0.28, 0.004), (100, 0.27, 0.004))
+    with pytest.raises(ValueError, match="at least one"):
+        CapacityCurve(())
+
+
+losses = st.lists(st.floats(0.01, 2.0), min_size=1, max_size=9)
+
+
+@given(losses, st.floats(0.0, 0.5), st.floats(0.0, 50.0))
+def test_no_rule_chooses_a_larger_network_than_the_best(
+    means: list[float], se: float, percent: float
+) -> None:
+    curve = curve_of(*((10 * 2**i, m, se) for i, m in enumerate(means)))
+    for rule in (one_std_err, pct_loss):
+        chosen, reason = rule(curve, percent)
+        assert chosen.parameters <= curve.best.parameters
+        assert reason
+
+
+@given(losses, st.floats(0.0, 0.2), st.floats(0.0, 0.2))
+def test_more_doubt_never_makes_the_choice_larger(means: list[float], a: float, b: float) -> None:
+    sizes = [
+        one_std_err(curve_of(*((10 * 2**i, m, se) for i, m in enumerate(means))), 0)[0].parameters
+        for se in sorted((a, b))
+    ]
+    assert sizes[1] <= sizes[0]
+
+
+def test_the_frontier_is_the_best_completed_trial_of_each_rung() -> None:
+    trials = [trial(0, 0.5, 1), trial(0, 0.4, 2), trial(1, None, 3), trial(2, 0.45, 4)]
+    assert [t.candidate.units for t in frontier(trials)] == [(2,), (4,)]
+
+
+def test_a_finalist_that_mostly_failed_has_no_estimate() -> None:
+    assert estimate([trial(0, 0.4), trial(0, None), trial(0, None)]) is None
+    kept = estimate([trial(0, 0.4), trial(0, 0.5), trial(0, None)])
+    assert kept is not None
+    assert (kept.mean, kept.replicates) == (pytest.approx(0.45), 2)
+
+
+def test_the_replicate_of_median_loss_stands_for_the_choice() -> None:
+    runs = [trial(0, loss, replicate=i) for i, loss in enumerate((0.30, 0.28, 0.29), start=1)]
+    found = estimate(runs)
+    assert found is not None
+    choice = choose(CapacityCurve((found,)), runs, "one_std_err", 0.0)
+    assert choice.val_loss == 0.29
+    assert choice.job == runs[2].job
