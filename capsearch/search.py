@@ -8,6 +8,7 @@ Trials are asked for in rounds: a rung's round is asked only when its last round
 suggested depends then on the study alone, not on the size of a pack, on timing, or on a restart.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -166,7 +167,9 @@ class Ladder:
 def sampler(seed: int, rung: int, number: int) -> optuna.samplers.BaseSampler:
     """TPE for one suggestion, seeded by its place: a restart must not repeat the first ones."""
     place = int(digest_of([seed, "rung", rung, number])[:8], 16)
-    return optuna.samplers.TPESampler(seed=place, warn_independent_sampling=False, **SAMPLER)
+    with warnings.catch_warnings():  # `group` is still called experimental
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=place, **SAMPLER)
 
 
 def job_of(spec: StudySpec, candidate: Candidate, replicate: int = 0, epochs: int = 0) -> Job:

@@ -1,0 +1,110 @@
+"""The search on a real SQLite storage, with an engine that only pretends to train."""
+
+from pathlib import Path
+
+import pytest
+
+from capsearch import search
+from capsearch.records import Trial
+from capsearch.storage import StudyStore
+from tests.fakes import FakeEngine, spec_of, study_of
+
+SPEC = spec_of()
+STUDY = study_of(SPEC)
+SPACE = SPEC.space_for(20)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StudyStore:
+    return StudyStore(f"sqlite:///{tmp_path / 's.db'}")
+
+
+def climb(store: StudyStore, engine: FakeEngine) -> list[Trial]:
+    plan = search.Ladder.of(STUDY, SPEC, SPACE, store)
+    return search.drive(plan, STUDY, store, engine, lambda _: None)
+
+
+def test_the_budget_is_spent_evenly_over_the_rungs(store: StudyStore) -> None:
+    trials = climb(store, FakeEngine())
+    per_rung = [sum(t.id.startswith(f"search/{r}/") for t in trials) for r in range(3)]
+    assert per_rung == [4, 4, 4]
+    assert all(t.outcome and t.outcome.complete for t in trials)
+
+
+def test_the_first_round_climbs_from_the_smallest_rung(store: StudyStore) -> None:
+    rungs = [int(t.id.split("/")[1]) for t in climb(store, FakeEngine())]
+    assert rungs == sorted(rungs)
+
+
+@pytest.mark.parametrize("pack", [3, 32])
+def test_what_is_suggested_does_not_depend_on_the_size_of_a_pack(
+    store: StudyStore, tmp_path: Path, pack: int
+) -> None:
+    one = {t.id: t.candidate for t in climb(store, FakeEngine(pack=1))}
+    other = StudyStore(f"sqlite:///{tmp_path / 'other.db'}")
+    assert {t.id: t.candidate for t in climb(other, FakeEngine(pack=pack))} == one
+
+
+@pytest.mark.parametrize("survived", range(0, 12, 2))
+def test_a_search_that_is_cut_goes_on_to_the_very_same_trials(
+    store: StudyStore, tmp_path: Path, survived: int
+) -> None:
+    whole = climb(StudyStore(f"sqlite:///{tmp_path / 'whole.db'}"), FakeEngine())
+    with pytest.raises(KeyboardInterrupt):
+        climb(store, FakeEngine(die_after=survived))
+    again = FakeEngine()
+    resumed = climb(StudyStore(f"sqlite:///{tmp_path / 's.db'}"), again)
+    assert len(again.trained) == 12 - survived
+    assert sorted(resumed, key=lambda t: t.id) == sorted(whole, key=lambda t: t.id)
+
+
+def test_a_second_run_trains_nothing(store: StudyStore) -> None:
+    first = climb(store, FakeEngine())
+    again = FakeEngine()
+    assert climb(store, again) == sorted(first, key=lambda t: t.rung)
+    assert again.trained == []
+
+
+def test_no_trial_is_left_running(store: StudyStore) -> None:
+    climb(store, FakeEngine(fail=["linear"]))
+    for rung in range(3):
+        states = [t.state for t in store.optuna_study(f"{STUDY.key}/rung-{rung}").trials]
+        assert all(state.is_finished() for state in states)
+
+
+def test_a_failed_trial_is_counted_and_never_a_finalist(store: StudyStore) -> None:
+    engine = FakeEngine(fail=["linear"])
+    trials = climb(store, engine)
+    failed = [t for t in trials if t.outcome and not t.outcome.complete]
+    assert failed
+    finalists = {t.candidate for t in search.replicate_trials(SPEC, trials)}
+    assert not finalists & {t.candidate for t in failed}
+
+
+def test_finalists_are_trained_again_with_fresh_seeds_shared_orders_and_their_own_ids(
+    store: StudyStore,
+) -> None:
+    trials = climb(store, FakeEngine())
+    replicates = search.replicate_trials(SPEC, trials)
+    assert len(replicates) == 3 * 2
+    assert len({t.id for t in replicates}) == 6
+    assert not {t.job.seed for t in replicates} & {t.job.seed for t in trials}
+    assert len({t.job.order for t in replicates}) == 2
+    assert [t.id.split("/")[2] for t in replicates] == ["1"] * 3 + ["2"] * 3
+
+
+def test_a_finalist_that_was_still_improving_gets_twice_the_epochs(store: StudyStore) -> None:
+    trial = search.baseline_trials(STUDY, SPEC, SPACE)[0]
+    flat = (0.5, 0.4, 0.3)
+    still = trial.ended(_improving(flat))
+    assert {t.job.epochs for t in search.replicate_trials(SPEC, [still])} == {6}
+
+
+def test_every_argument_of_the_sampler_is_one_that_optuna_still_knows() -> None:
+    search.sampler(0, 1, 2)
+
+
+def _improving(losses: tuple[float, ...]):  # type: ignore[no-untyped-def]
+    from capsearch.records import Curve, Outcome
+
+    return Outcome(Curve(losses, losses, losses, losses), 3, 0.3, 0.9)
