@@ -50,11 +50,18 @@ def _train(job: Job, data: SearchData) -> Trained:
     stopping = keras.callbacks.EarlyStopping(
         "val_cross_entropy", mode="min", patience=job.patience, restore_best_weights=True
     )
+    batches = _Batches(data.train, job.candidate.batch_size)
+    # Not `PyDataset.on_epoch_end`: Keras also calls that after its look at the first batches.
+    shuffling = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, _: batches.reorder(
+            row_order(job.order, epoch, len(data.train))
+        )
+    )
     history = model.fit(
-        _Batches(data.train, job.candidate.batch_size, order=job.order),
+        batches,
         validation_data=_Batches(data.validation, VALIDATION_BATCH),
         epochs=job.epochs,
-        callbacks=[stopping, keras.callbacks.TerminateOnNaN()],
+        callbacks=[shuffling, stopping, keras.callbacks.TerminateOnNaN()],
         shuffle=False,
         verbose=0,
     ).history
@@ -88,12 +95,11 @@ def _losses(model: keras.Model, rows: Rows) -> np.ndarray:
 
 
 class _Batches(keras.utils.PyDataset):
-    """Rows in batches, dense or as `tf.SparseTensor`; with `order`, shuffled anew every epoch."""
+    """Rows in batches, dense or as `tf.SparseTensor`, in an order that `reorder` can change."""
 
-    def __init__(self, rows: Rows, size: int, order: int | None = None) -> None:
+    def __init__(self, rows: Rows, size: int) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
-        self._rows, self._size, self._order, self._epoch = rows, size, order, 0
-        self._sequence = self._shuffled()
+        self._rows, self._size, self._sequence = rows, size, np.arange(len(rows))
 
     def __len__(self) -> int:
         return -(-len(self._rows) // self._size)
@@ -102,14 +108,8 @@ class _Batches(keras.utils.PyDataset):
         picked = self._sequence[index * self._size : (index + 1) * self._size]
         return _tensor(self._rows.x[picked]), self._rows.y[picked, None]
 
-    def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._sequence = self._shuffled()
-
-    def _shuffled(self) -> np.ndarray:
-        if self._order is None:
-            return np.arange(len(self._rows))
-        return row_order(self._order, self._epoch, len(self._rows))
+    def reorder(self, sequence: np.ndarray) -> None:
+        self._sequence = sequence
 
 
 def _tensor(x: sparse.csr_matrix | np.ndarray) -> object:

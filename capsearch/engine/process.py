@@ -22,6 +22,7 @@ from capsearch.records import Job, Outcome
 
 ENGINES = {"fit": "capsearch.engine.fit:FitEngine"}
 PACKS = {"fit": 1}
+TRAIN = "capsearch.engine.process:train"
 _spawn = get_context("spawn")
 
 
@@ -111,7 +112,7 @@ class EngineProcess:
         if self._child is None:
             self._child = Child(self._limits.threads)
         self._jobs = jobs
-        self._child.send("capsearch.engine.process:train", self._engine, self._data, tuple(jobs))
+        self._child.send(TRAIN, self._engine, self._data, tuple(jobs))
 
     def collect(self) -> list[Outcome]:
         """The outcomes of the jobs submitted, in their order; waits for them."""
