@@ -97,7 +97,8 @@ class Progress:
         return f"{_clock(each * (self._total - self._done))} left"
 
     def _loss(self) -> float:
-        assert self._best is not None and self._best.outcome is not None
+        assert self._best is not None
+        assert self._best.outcome is not None
         return self._best.outcome.val_loss
 
 
@@ -127,7 +128,9 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     )
     for warning in record.warnings:
         console.print(f"[yellow]Note[/] {escape(warning)}.", highlight=False)
-    console.print(f"[bold]Report[/] {escape(report)}  ({_clock(record.seconds)} in all)", highlight=False)
+    console.print(
+        f"[bold]Report[/] {escape(report)}  ({_clock(record.seconds)} in all)", highlight=False
+    )
 
 
 def show_data(console: Console, profile: DataProfile) -> None:
@@ -138,7 +141,9 @@ def show_data(console: Console, profile: DataProfile) -> None:
     for split, rows in profile.sizes.items():
         share = f"{profile.balance[split]:.1%}"
         table.add_row(split, f"{rows:,}", share, profile.fingerprints[split][:16])
-    console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features", highlight=False)
+    console.print(
+        f"[bold]{escape(profile.source)}[/]: {profile.features:,} features", highlight=False
+    )
     console.print(table)
     for pair, count in profile.duplicates.items():
         console.print(f"rows shared by {pair}: {count}", highlight=False)

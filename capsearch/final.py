@@ -5,7 +5,6 @@ before the split is opened, the opening is in the ledger before a row is read, t
 once. Whoever runs the study again goes on from there.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -140,7 +139,7 @@ def _train_and_keep(task: FinalTask) -> None:
         model.save(making / "model.keras")
         package_model(model, making / "mlflow", np.zeros((1, data.features), np.float32))
         shutil.rmtree(task.folder, ignore_errors=True)
-        os.replace(making, task.folder)
+        making.replace(task.folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

@@ -5,6 +5,7 @@ probabilities. L1 and L2 penalise every kernel and no bias; dropout follows ever
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -27,7 +28,7 @@ def initial_weights(candidate: Candidate, features: int, seed: int) -> list[np.n
     rng = np.random.default_rng([seed, 0])
     widths = [features, *candidate.units, 1]
     weights = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         limit = np.float32(np.sqrt(6.0 / (inputs + outputs)))
         kernel = rng.random((inputs, outputs), dtype=np.float32) * (2 * limit) - limit
         weights += [kernel, np.zeros(outputs, np.float32)]
@@ -62,7 +63,7 @@ def optimizer(candidate: Candidate) -> keras.optimizers.Optimizer:
 
 
 def exported(candidate: Candidate, features: int, weights: Sequence[np.ndarray]) -> keras.Model:
-    """The trained model as its users get it: dense float32 rows in, probabilities (batch, 1) out."""
+    """The trained model as users get it: dense float32 rows in, probabilities (batch, 1) out."""
     model = build(candidate, features, seed=0)
     model.set_weights(list(weights))
     model.add(keras.layers.Activation("sigmoid", name="probability"))

@@ -91,9 +91,7 @@ def _engine(opened: Opened) -> EngineProcess:
     return EngineProcess(where.engine, opened.data, Limits(where.threads, where.seconds_per_trial))
 
 
-def _train(
-    opened: Opened, engine: EngineProcess, tracker: Tracker, watch: Watcher
-) -> list[Trial]:
+def _train(opened: Opened, engine: EngineProcess, tracker: Tracker, watch: Watcher) -> list[Trial]:
     """Baselines, search and replicates; returns the replicates. What is stored is not repeated."""
     asked, study, space, store = opened.spec, opened.study, opened.space, opened.store
 

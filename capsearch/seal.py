@@ -53,17 +53,21 @@ class Ledger:
             row = connection.execute(sa.select(_openings).where(_mine(study))).first()
         if row is None:
             return None
-        return Opening(row.choice, row.opened_at, None if row.score is None else json.loads(row.score))
+        return Opening(
+            row.choice, row.opened_at, None if row.score is None else json.loads(row.score)
+        )
 
     def openings(self, study: Study) -> int:
         """How many studies have opened this study's test split, itself included."""
         same = _openings.c.test_split == study.data.fingerprints["test"]
         with self._engine.connect() as connection:
-            count = connection.execute(sa.select(sa.func.count()).select_from(_openings).where(same))
+            count = connection.execute(
+                sa.select(sa.func.count()).select_from(_openings).where(same)
+            )
             return int(count.scalar_one())
 
     def claim(self, study: Study, choice: str) -> Opening:
-        """Write the opening, or find that this very choice wrote it. Raises SealBroken otherwise."""
+        """Write the opening, or find that this very choice wrote it. Else raises SealBroken."""
         row = {
             "test_split": study.data.fingerprints["test"],
             "digest": study.digest,
@@ -81,8 +85,8 @@ class Ledger:
             raise SealBroken(
                 f"the test split of {study.name} was opened "
                 f"{'' if opening is None else 'on ' + opening.opened_at + ' '}for another choice; "
-                "a second look would make it a second validation split. Change the study file to ask "
-                "a new question, or keep the score that is recorded"
+                "a second look would make it a second validation split. Change the study file to "
+                "ask a new question, or keep the score that is recorded"
             )
         return opening
 

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from capsearch.engine.process import EngineProcess
 from capsearch.records import Candidate, Job, Outcome, Study, Trial, digest_of
 from capsearch.selection import frontier
 from capsearch.space import Space, bands, rung_of
@@ -32,6 +31,15 @@ SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's
     "group": True,
     "constant_liar": True,
 }
+
+
+class Trainer(Protocol):
+    """What trains: `EngineProcess`, or a stand-in. One pack at a time."""
+
+    pack: int
+
+    def submit(self, jobs: Sequence[Job]) -> None: ...
+    def collect(self) -> list[Outcome]: ...
 
 
 class Plan(Protocol):
@@ -213,7 +221,7 @@ def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def drive(
-    plan: Plan, study: Study, store: StudyStore, engine: EngineProcess, on_trial: OnTrial
+    plan: Plan, study: Study, store: StudyStore, engine: Trainer, on_trial: OnTrial
 ) -> list[Trial]:
     """Train everything in the plan; returns the ended trials in the order they ended.
 
@@ -237,18 +245,18 @@ def drive(
                 return pack
         return []
 
-    pack = next_pack()
-    if pack:
-        engine.submit([trial.job for trial in pack])
+    def start(pack: list[Trial]) -> list[Trial]:
+        if pack:
+            engine.submit([trial.job for trial in pack])
+        return pack
+
+    pack = start(next_pack())
     while pack:
         upcoming = next_pack()  # asked for while the engine trains
         outcomes = engine.collect()
         store.save(study, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
-        if upcoming:
-            engine.submit([trial.job for trial in upcoming])
+        start(upcoming)
         for trial, outcome in zip(pack, outcomes, strict=True):
             settle(trial, outcome)
-        if not upcoming and (upcoming := next_pack()):
-            engine.submit([trial.job for trial in upcoming])
-        pack = upcoming
+        pack = upcoming or start(next_pack())
     return ended

@@ -126,9 +126,7 @@ def pct_loss(curve: CapacityCurve, percent: float) -> tuple[Estimate, str]:
 RULES: dict[str, Rule] = {"one_std_err": one_std_err, "pct_loss": pct_loss, "best": best}
 
 
-def choose(
-    curve: CapacityCurve, replicates: Sequence[Trial], rule: str, percent: float
-) -> Choice:
+def choose(curve: CapacityCurve, replicates: Sequence[Trial], rule: str, percent: float) -> Choice:
     """The choice of `rule`, with the replicate that stands for it: the one of median loss."""
     selected, reason = RULES[rule](curve, percent)
     runs = [t for t in replicates if t.candidate == selected.candidate]

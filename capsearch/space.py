@@ -12,6 +12,7 @@ Nothing here knows Optuna: `Suggest` is what an Optuna trial offers.
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import exp, log
 from random import Random
 from typing import Any, Protocol
@@ -69,8 +70,6 @@ class Reals:
         return suggest.suggest_float(name, self.low, self.high, log=self.log)
 
 
-
-
 @dataclass(frozen=True)
 class Band:
     """A range of capacity: `low <= parameters < high`."""
@@ -112,7 +111,7 @@ class Space:
         return Candidate(units=units, **settings)
 
     def _settings(self, suggest: Suggest, depth: int) -> dict[str, Any]:
-        """Every dimension but the layers. Dropout acts between layers, so a linear model has none."""
+        """Every dimension but the layers. Dropout acts after layers: a linear model has none."""
         settings = self.fixed.as_dict() | ({"dropout": 0.0} if depth == 0 else {})
         del settings["units"]
         for name in ("l1", "l2", "dropout", "learning_rate"):
@@ -152,7 +151,7 @@ def count_parameters(units: Sequence[int], features: int) -> int:
     16-16 on 10,000 features: 10,000 x 16 + 16 + 16 x 16 + 16 + 16 + 1 = 160,305.
     """
     widths = [features, *units, 1]
-    return sum((i + 1) * o for i, o in zip(widths, widths[1:], strict=False))
+    return sum((i + 1) * o for i, o in pairwise(widths))
 
 
 def ladder(space: Space, rungs: int) -> tuple[int, ...]:
@@ -175,7 +174,7 @@ def ladder(space: Space, rungs: int) -> tuple[int, ...]:
 
 
 def bands(edges: Sequence[int]) -> tuple[Band, ...]:
-    return tuple(Band(low, high) for low, high in zip(edges, edges[1:], strict=False))
+    return tuple(Band(low, high) for low, high in pairwise(edges))
 
 
 def rung_of(parameters: int, edges: Sequence[int]) -> int:

@@ -27,6 +27,8 @@ Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
 class Table(BaseModel):
+    """A table of a study file: frozen, and an unknown key is a mistake."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
@@ -52,6 +54,8 @@ def _rate(range_: Reals) -> Reals:
 
 
 class SpaceTable(Table):
+    """[space]: the dimensions that are searched."""
+
     layers: Annotated[Integers, _from(0)]
     units: Annotated[Integers, _from(1)]
     l1: Reals | None = None
@@ -63,6 +67,8 @@ class SpaceTable(Table):
 
 
 class Training(Table):
+    """[training]: what is not searched has its value here."""
+
     optimizer: Optimizer = "adam"
     batch_size: Positive = 512
     learning_rate: Rate = 1e-3
@@ -74,6 +80,8 @@ class Training(Table):
 
 
 class Search(Table):
+    """[search]: the budget, the rungs it is spread over, and the seed of everything."""
+
     trials: Positive = 96
     rungs: Positive = 8
     seed: Annotated[int, Field(ge=0)] = 0
@@ -86,12 +94,16 @@ class Search(Table):
 
 
 class Select(Table):
+    """[select]: the rule, its `percent` (for pct_loss), and fresh seeds a finalist."""
+
     rule: Literal["one_std_err", "pct_loss", "best"] = "one_std_err"
     replicates: Annotated[int, Field(ge=2)] = 5
     percent: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 2.0
 
 
 class Baseline(Table):
+    """[[baseline]]: a named network that every study trains."""
+
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w][\w .+-]*$")]
     units: tuple[Positive, ...]
     l1: NonNegative | None = None
@@ -110,6 +122,8 @@ def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
 
 
 class StudySpec(Table):
+    """A whole study file."""
+
     data: dict[str, Any]
     space: SpaceTable
     training: Training = Training()
@@ -133,7 +147,9 @@ class StudySpec(Table):
 
     def baselines(self) -> tuple[tuple[str, Candidate], ...]:
         """Each named baseline; what it leaves out is as in [training]."""
-        filled = ((b.name, b.model_dump(exclude={"name"}, exclude_none=True)) for b in self.baseline)
+        filled = (
+            (b.name, b.model_dump(exclude={"name"}, exclude_none=True)) for b in self.baseline
+        )
         return tuple(
             (name, Candidate.from_dict(self.fixed().as_dict() | given)) for name, given in filled
         )

@@ -3,7 +3,8 @@
 Optuna keeps the search trials; `capsearch_outcome` keeps what training produced, under the key of
 the job, so that equal work is never done twice; `capsearch_study` keeps what else a study knows of
 itself. An outcome is written before Optuna is told: whatever moment a process dies at, the next one
-finds either the outcome, or a running trial to train. SQLite (WAL) for one host, PostgreSQL for many.
+finds either the outcome, or a running trial to train. SQLite (WAL) is for one host, PostgreSQL for
+many.
 """
 
 import json

@@ -6,9 +6,10 @@ ended a year ago is made from the same stored outcomes as the one made when it e
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from capsearch import search, spec
 from capsearch.data import cache
@@ -151,7 +152,7 @@ def _prepare(question: spec.StudySpec, root: Path) -> cache.Prepared:
     return cache.prepare(open_source(question.data), question.data["source"], root)
 
 
-def _data_mistakes(table: dict[str, object]) -> Sequence[str]:
+def _data_mistakes(table: Mapping[str, Any]) -> Sequence[str]:
     try:
         open_source(table)
     except BadRequest as error:

@@ -22,7 +22,9 @@ def outcome_of(job: Job, rows: int = ROWS) -> Outcome:
     level = 0.28 + 0.4 / size + 0.01 * rng.standard_normal()
     losses = np.abs(level + 0.2 * np.random.default_rng(7).standard_normal(rows)).astype(np.float32)
     mean = float(losses.mean(dtype=np.float64))
-    curve = Curve((0.6, 0.3, 0.2), (0.7, 0.8, 0.9), (mean + 0.1, mean, mean + 0.05), (0.7, 0.8, 0.8))
+    curve = Curve(
+        (0.6, 0.3, 0.2), (0.7, 0.8, 0.9), (mean + 0.1, mean, mean + 0.05), (0.7, 0.8, 0.8)
+    )
     return Outcome(curve, 2, mean, 0.8, 0.01, None, losses)
 
 
@@ -99,6 +101,10 @@ def toy_rows(count: int, features: int = 20, seed: int = 0, *, dense: bool = Fal
     x = (rng.random((count, features)) < 0.3).astype(np.float32)
     y = (x @ np.linspace(-1, 1, features) + 0.3 * rng.standard_normal(count) > 0).astype(np.float32)
     return Rows(x if dense else sparse.csr_matrix(x), y)
+
+
+def dense_of(rows: Rows) -> np.ndarray:
+    return rows.x if isinstance(rows.x, np.ndarray) else rows.x.toarray()
 
 
 def toy_data(*, dense: bool = False) -> SearchData:

@@ -88,7 +88,7 @@ def _put(making: Path, folder: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        os.replace(making, folder)
+        making.replace(folder)
     except OSError:
         if _checked(folder) is None:
             raise

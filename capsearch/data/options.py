@@ -36,8 +36,10 @@ class Options(BaseModel):
             hint = f"Did you mean {near[0]}? " if near else ""
             return f"{key}: unknown key. {hint}Known: source, {', '.join(known)}"
         text = error["msg"].removeprefix("Value error, ").replace("Input should", "must")
-        return f"{key}: {text}" if error["type"] == "value_error" else (
-            f"{key}: {text}, not {error['input']!r}"
+        return (
+            f"{key}: {text}"
+            if error["type"] == "value_error"
+            else (f"{key}: {text}, not {error['input']!r}")
         )
 
 

@@ -21,6 +21,8 @@ LINE_BREAK = "<br />"  # what the reviews' web page left behind; not a word
 
 @dataclass(frozen=True)
 class LabelledTexts:
+    """Texts with a label each."""
+
     texts: tuple[str, ...]
     labels: np.ndarray  # float32, 0 or 1
 

@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
@@ -45,7 +46,7 @@ class Child:
     """
 
     def __init__(self, threads: int) -> None:
-        self._log = tempfile.NamedTemporaryFile(prefix="capsearch-", suffix=".log")
+        self._log = tempfile.NamedTemporaryFile(prefix="capsearch-")  # noqa: SIM115 - until close()
         self._pipe, theirs = _spawn.Pipe()
         arguments = (theirs, self._log.name, threads)
         self._process: BaseProcess = _spawn.Process(target=_serve, args=arguments, daemon=True)
@@ -57,10 +58,8 @@ class Child:
         return self._process.pid
 
     def send(self, function: str, *args: Any) -> None:
-        try:
+        with suppress(OSError):  # the child is gone: `receive` says why
             self._pipe.send((function, args))
-        except OSError:
-            pass  # the child is gone: `receive` says why
 
     def receive(self, timeout: float | None = None) -> Any:
         """The answer to the call sent. Raises ChildFailed with the reason there is none."""

@@ -1,5 +1,7 @@
 """What every engine promises; `tests/engine/` runs these against each of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,14 +10,17 @@ from capsearch.engine.base import Engine
 from capsearch.model import build
 from capsearch.records import Candidate, Job
 from capsearch.space import count_parameters
-from tests.fakes import toy_data
+from tests.fakes import dense_of, toy_data
 
 
 def job(candidate: Candidate, *, replicate: int = 0, epochs: int = 4, patience: int = 4) -> Job:
     return Job.of(candidate, study_seed=1, replicate=replicate, epochs=epochs, patience=patience)
 
 
-SMALL = {"learning_rate": 0.02, "batch_size": 64}  # 200 rows: three full batches and a rest of 8
+SMALL: dict[str, Any] = {
+    "learning_rate": 0.02,
+    "batch_size": 64,
+}  # 200 rows: three full batches and a rest of 8
 
 
 class EngineContract:
@@ -51,7 +56,11 @@ class EngineContract:
         assert first.outcome.curve != second.outcome.curve
 
     def test_an_outcome_does_not_depend_on_who_else_is_trained(self, engine: Engine) -> None:
-        candidates = [Candidate((4,), dropout=0.2, **SMALL), Candidate((), **SMALL), Candidate((3, 5), **SMALL)]
+        candidates = [
+            Candidate((4,), dropout=0.2, **SMALL),
+            Candidate((), **SMALL),
+            Candidate((3, 5), **SMALL),
+        ]
         jobs = [job(c) for c in candidates]
         together = engine.train(jobs, toy_data())
         backwards = engine.train(jobs[::-1], toy_data())[::-1]
@@ -70,7 +79,7 @@ class EngineContract:
         (trained,) = engine.train([job(candidate, epochs=20, patience=3)], data)
         model = build(candidate, data.features, seed=0)
         model.set_weights(list(trained.weights))
-        z = np.asarray(model(data.validation.x.toarray()), np.float64).ravel()
+        z = np.asarray(model(dense_of(data.validation)), np.float64).ravel()
         losses = np.logaddexp(0.0, z) - data.validation.y * z
         assert float(losses.mean()) == pytest.approx(trained.outcome.val_loss, rel=1e-4)
         assert model.count_params() == count_parameters(candidate.units, data.features)

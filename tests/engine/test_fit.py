@@ -8,7 +8,7 @@ from capsearch.engine.fit import FitEngine
 from capsearch.model import build, initial_weights, optimizer, row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import SMALL, EngineContract, job
-from tests.fakes import toy_data
+from tests.fakes import dense_of, toy_data
 
 pytestmark = pytest.mark.real
 
@@ -28,13 +28,13 @@ def test_sparse_rows_train_as_a_hand_written_loop_on_dense_rows_does(name: str) 
     (trained,) = FitEngine().train([asked], data)
     model = build(candidate, data.features, asked.seed)
     model.compile(optimizer(candidate), keras.losses.BinaryCrossentropy(from_logits=True))
-    x, y, seen = data.train.x.toarray(), data.train.y, []
+    x, y, seen = dense_of(data.train), data.train.y, []
     for epoch in range(3):
         order = row_order(asked.order, epoch, len(y))
         for start in range(0, len(y), 64):
             picked = order[start : start + 64]
             model.train_on_batch(x[picked], y[picked, None])
-        z = np.asarray(model(data.validation.x.toarray()), np.float64).ravel()
+        z = np.asarray(model(dense_of(data.validation)), np.float64).ravel()
         seen.append(float((np.logaddexp(0, z) - data.validation.y * z).mean()))
     assert trained.outcome.curve.val_loss == pytest.approx(seen, rel=1e-5)
 

@@ -93,7 +93,8 @@ def test_the_outcome_crosses_the_border_whole(engine: EngineProcess) -> None:
     (outcome,) = engine.collect()
     expected = outcome_of(job(4))
     assert outcome == expected
-    assert outcome.val_losses is not None and expected.val_losses is not None
+    assert outcome.val_losses is not None
+    assert expected.val_losses is not None
     assert np.array_equal(outcome.val_losses, expected.val_losses)
 
 

@@ -27,7 +27,9 @@ def test_an_outcome_comes_back_as_it_was_stored(store: StudyStore) -> None:
     store.save(STUDY, [(JOB, outcome)])
     back = store.outcome(STUDY, JOB)
     assert back == outcome
-    assert back is not None and back.val_losses is not None and outcome.val_losses is not None
+    assert back is not None
+    assert back.val_losses is not None
+    assert outcome.val_losses is not None
     assert back.val_losses.tolist() == outcome.val_losses.tolist()
     assert store.outcomes(STUDY) == {JOB.key: outcome}
 
@@ -67,7 +69,7 @@ def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(store: StudyStor
 def test_another_choice_of_the_study_is_refused_and_reads_nothing(store: StudyStore) -> None:
     ledger, source = Ledger(store.engine), ToySource()
     Seal(source, STUDY, ledger).open_for("a")
-    with pytest.raises(SealBroken, match="opened on .* for another choice"):
+    with pytest.raises(SealBroken, match=r"opened on .* for another choice"):
         Seal(source, STUDY, ledger).open_for("b")
     assert source.opened == 1
 
@@ -86,7 +88,8 @@ def test_the_first_score_stays(store: StudyStore) -> None:
     ledger.record(STUDY, {"loss": 0.3})
     ledger.record(STUDY, {"loss": 0.1})
     opening = ledger.opening(STUDY)
-    assert opening is not None and opening.score == {"loss": 0.3}
+    assert opening is not None
+    assert opening.score == {"loss": 0.3}
 
 
 def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def test_a_key_is_the_same_on_every_machine() -> None:
 
 
 def test_an_outcome_survives_json_with_its_nan() -> None:
-    failed = Outcome.failed("diverged", Curve((0.5, math.nan), (1, 1), (0.6, math.inf), (1, 1)), 2.0)
+    failed = Outcome.failed(
+        "diverged", Curve((0.5, math.nan), (1, 1), (0.6, math.inf), (1, 1)), 2.0
+    )
     back = Outcome.from_dict(json.loads(json.dumps(failed.as_dict(), allow_nan=False)))
     assert back.reason == "diverged"
     assert math.isnan(back.curve.loss[1])

@@ -33,7 +33,9 @@ def trial(rung: int, val_loss: float | None, units: int = 1, replicate: int = 0)
     outcome = (
         Outcome.failed("diverged")
         if val_loss is None
-        else Outcome(Curve((1.0,), (0.5,), (val_loss,), (0.5,)), 1, val_loss, 0.5, 0.0, None, losses)
+        else Outcome(
+            Curve((1.0,), (0.5,), (val_loss,), (0.5,)), 1, val_loss, 0.5, 0.0, None, losses
+        )
     )
     job = Job.of(Candidate((units,)), study_seed=0, replicate=replicate, epochs=1, patience=1)
     return Trial(f"t/{rung}/{units}", "search", rung, "t", job, 100 * units, outcome)
@@ -53,7 +55,9 @@ def test_the_standard_error_covers_seeds_and_examples_alike() -> None:
     rng = np.random.default_rng(0)
     means, variances = [], []
     for _ in range(2000):
-        table = rng.normal(0, 0.3, (4, 1)) + rng.normal(0, 0.8, (1, 25)) + rng.normal(0, 0.5, (4, 25))
+        table = (
+            rng.normal(0, 0.3, (4, 1)) + rng.normal(0, 0.8, (1, 25)) + rng.normal(0, 0.5, (4, 25))
+        )
         means.append(table.mean())
         variances.append(standard_error(table) ** 2)
     assert np.mean(variances) == pytest.approx(np.var(means), rel=0.1)
@@ -76,7 +80,9 @@ def test_one_standard_error_takes_the_smallest_within_it() -> None:
 
 
 def test_a_gain_inside_the_noise_does_not_buy_a_bigger_model() -> None:
-    assert one_std_err(curve_of((100, 0.2830, 0.004), (1_000, 0.2800, 0.004)), 0)[0].parameters == 100
+    assert (
+        one_std_err(curve_of((100, 0.2830, 0.004), (1_000, 0.2800, 0.004)), 0)[0].parameters == 100
+    )
 
 
 def test_a_gain_beyond_the_noise_does() -> None:

@@ -1,6 +1,7 @@
 """Every draw lands on its rung, and sizes are counted as Keras counts them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -52,7 +53,7 @@ def test_the_ladder_of_imdb_doubles_from_a_linear_model_on() -> None:
     edges = ladder(imdb_space(), 8)
     assert edges[0] == 10_001
     assert edges[-1] == count_parameters((256, 256, 256), 10_000) + 1
-    ratios = [b / a for a, b in zip(edges, edges[1:], strict=False)]
+    ratios = [b / a for a, b in pairwise(edges)]
     assert len(edges) == 9
     assert max(ratios) / min(ratios) < 1.01
 
@@ -68,8 +69,8 @@ def test_every_draw_lands_on_its_rung(rung: int, seed: int) -> None:
 
 
 @given(
-    st.integers(1, 200), st.integers(0, 3), st.integers(0, 3), st.integers(1, 9), st.integers(0, 40),
-    st.integers(1, 10), st.integers(0, 999),
+    st.integers(1, 200), st.integers(0, 3), st.integers(0, 3), st.integers(1, 9),
+    st.integers(0, 40), st.integers(1, 10), st.integers(0, 999),
 )  # fmt: skip
 def test_a_ladder_covers_any_space_and_its_draws_stay_in_it(
     features: int, low: int, more: int, narrow: int, wider: int, rungs: int, seed: int

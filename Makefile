@@ -1,0 +1,67 @@
+# `make study` sets everything up and runs the main job; `make test` sets everything up and tests it.
+# VENV=/some/where puts the virtual environment elsewhere.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+SOURCES := pyproject.toml $(shell find capsearch studies -type f -not -path '*/__pycache__/*')
+DEBIAN := postgresql chromium
+# An environment of the caller's must not change what is installed or found.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+
+.PHONY: help study test lint system clean
+help:  ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+study: $(VENV)/installed  ## Set everything up, then run the IMDB study
+	@$(BIN)/capsearch study imdb
+
+test: system lint  ## Set everything up, then check style, types and imports, and run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/developing  ## Check style and types
+	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+
+$(BIN)/python:
+	@for python in python3.13 python3.12 python3.11 python3 python; do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	    2>/dev/null && break || python=; \
+	done; \
+	test -n "$$python" || { echo "capsearch needs Python 3.11, 3.12 or 3.13" >&2; exit 1; }; \
+	echo "making $(VENV) with $$($$python --version)"; \
+	"$$python" -m venv "$(VENV)" || { \
+	  echo "that Python cannot make virtual environments (Debian: install python3-venv)" >&2; \
+	  rm -rf "$(VENV)"; exit 1; }
+
+$(VENV)/libraries: .requirements/run.txt | $(BIN)/python
+	@echo "installing the pinned libraries (a minute or two)"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(VENV)/installed: $(SOURCES) $(VENV)/libraries
+	@source="$$(mktemp -d)"; trap 'rm -rf "$$source"' EXIT; \
+	cp -r pyproject.toml README.md LICENSE capsearch studies "$$source"; \
+	$(PIP) install --no-deps --no-build-isolation --force-reinstall "$$source"
+	@rm -f $(VENV)/developing; touch $@
+
+$(VENV)/developing: pyproject.toml .requirements/dev.txt | $(BIN)/python
+	@echo "installing the pinned libraries for development (a minute or two)"
+	@$(PIP) install --require-hashes -r .requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/installed; touch $(VENV)/libraries $@
+
+system:
+	@missing=(); for name in $(DEBIAN); do \
+	  dpkg -s $$name >/dev/null 2>&1 || missing+=($$name); done; \
+	if test $${#missing[@]} -gt 0; then \
+	  echo "installing Debian packages for the tests: $${missing[*]}"; \
+	  root=; test "$$(id -u)" = 0 || root=sudo; \
+	  command -v apt-get >/dev/null || { echo "the tests need: $${missing[*]}" >&2; exit 1; }; \
+	  $$root apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends \
+	    "$${missing[@]}" >/dev/null; \
+	fi
+
+clean:  ## Remove what was built, not what was run
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The report of a finished study, and what a reader should doubt of it."""
