@@ -1,0 +1,80 @@
+"""Rows in the form the kernels read, and the plan of every epoch's batches.
+
+The one place that chooses between the sparse and the dense first product.
+"""
+
+from collections.abc import Collection
+from threading import Lock
+
+import numpy as np
+from scipy import sparse
+
+from capsearch.data.source import Rows, SearchData
+from capsearch.engine.kernels import Inputs, Plan, by_columns
+from capsearch.model import row_order
+
+SPARSE_BELOW = 0.2  # share of nonzeros under which the sparse product is the faster form
+_ONES = np.empty(0, np.int64), np.empty(0, np.int32)
+PLAN_BYTES = 300 << 20  # what plans may keep; IMDB takes 5 MB an epoch
+
+
+def inputs_of(rows: Rows, *, as_sparse: bool) -> Inputs:
+    """Rows in the form asked for, whatever form they have; the other one is empty."""
+    labels = np.ascontiguousarray(rows.y, np.float32)
+    if not as_sparse:
+        x = rows.x.toarray() if sparse.issparse(rows.x) else rows.x
+        return Inputs(np.ascontiguousarray(x, np.float32), *_ONES, None, labels)
+    held = sparse.csr_matrix(rows.x)
+    ones = np.asarray(held.data, np.float32)
+    values = None if (ones == 1.0).all() else ones
+    indptr, indices = np.asarray(held.indptr, np.int64), np.asarray(held.indices, np.int32)
+    return Inputs(np.empty((len(rows), 0), np.float32), indptr, indices, values, labels)
+
+
+def pays_sparse(rows: Rows) -> bool:
+    """Whether the rows are sparse enough, however they are stored."""
+    ones = rows.x.nnz if sparse.issparse(rows.x) else np.count_nonzero(rows.x)
+    return bool(ones < SPARSE_BELOW * rows.x.shape[0] * rows.x.shape[1])
+
+
+class Batches:
+    """Training and validation inputs of a data set, and its epochs, each planned once.
+
+    All jobs begin at epoch 0 and many end early, so the first epochs are the ones worth keeping:
+    once `PLAN_BYTES` is full, later epochs are planned anew whenever they are asked for.
+    """
+
+    def __init__(self, data: SearchData) -> None:
+        self.data, self.features = data, data.features
+        self.is_sparse = pays_sparse(data.train)
+        self.train = inputs_of(data.train, as_sparse=self.is_sparse)
+        self.validation = inputs_of(data.validation, as_sparse=self.is_sparse)
+        self._plans: dict[tuple[int, int, int], Plan] = {}
+        self._lock = Lock()
+
+    def plan(self, order: int, size: int, epoch: int) -> Plan:
+        """The batches of `size` rows of an epoch (0-based); safe to call from many threads."""
+        with self._lock:
+            key = (order, size, epoch)
+            plan = self._plans.get(key) or self._planned(*key)
+            if sum(map(_bytes, self._plans.values())) + _bytes(plan) <= PLAN_BYTES:
+                self._plans[key] = plan
+            return plan
+
+    def keep_only(self, orders: Collection[int]) -> None:
+        """Drop the plans of all other orders: replicates do not come back to an old one."""
+        self._plans = {key: plan for key, plan in self._plans.items() if key[0] in orders}
+
+    def _planned(self, order: int, size: int, epoch: int) -> Plan:
+        rows, x = row_order(order, epoch, len(self.data.train)), self.train
+        if not self.is_sparse:
+            return Plan(rows, np.empty((0, 0), np.int32), np.empty(0, np.uint16), None)
+        starts = np.empty((-(-len(rows) // size), self.features + 1), np.int32)
+        members = np.empty(len(x.indices), np.uint16 if size <= 1 << 16 else np.uint32)
+        values = None if x.values is None else np.empty_like(x.values)
+        by_columns(x.indptr, x.indices, x.values, rows, size, starts, members, values)
+        return Plan(rows, starts, members, values)
+
+
+def _bytes(plan: Plan) -> int:
+    return sum(array.nbytes for array in plan if array is not None)

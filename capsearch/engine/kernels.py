@@ -1,0 +1,453 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# ruff: noqa: PLR0913, PLR0917  # Numba has no cheap objects: kernels take what they touch
+"""The compiled inner loops of the packed engine: one epoch of one network, start to end.
+
+Shapes: a batch has `n` rows, the data `f` features. The first kernel is stored as (blocks, f,
+lanes): a layer of 64 units is four independent ones of 16, so that a block (640 KB for 10,000
+features) stays in the processor's own cache while the rows of a batch pass through it. All other
+parameters lie in one flat vector, `rest`: bias, kernel, bias ..., each padded with zeros to whole
+vectors of 16. Padding stays zero: its gradient, its penalty and its update are zero.
+
+Every function releases the GIL, touches one network and adds in a fixed order: a network's numbers
+cannot depend on what other threads do. All compiled code that calls other compiled code stands in
+this file, because Numba's cache on disk looks at the caller's file alone for changes.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from capsearch.engine.simd import address, fma, load, load_one, sign, splat, sqrt, store
+
+WHOLE = 16  # float32 values in a vector; what every flat segment is padded to
+ADAM, RMSPROP, SGD = 0, 1, 2
+DECAY_1, DECAY_2 = np.float32(0.9), np.float32(0.999)  # Adam's, as Keras sets them
+KEEP_1, KEEP_2 = np.float32(1 - 0.9), np.float32(1 - 0.999)
+RHO, MOMENTUM = np.float32(0.9), np.float32(0.9)  # of RMSprop, of SGD
+EPSILON = np.float32(1e-7)
+FAST = {"contract", "nsz"}  # and not `nnan`: a diverged network must show itself
+ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
+
+
+class Inputs(NamedTuple):
+    """Rows as the kernels read them: `dense` has no columns, or the next three are empty."""
+
+    dense: Any  # float32 (rows, f or 0)
+    indptr: Any  # int64 (rows + 1,)
+    indices: Any  # int32 (ones,)
+    values: Any  # float32 (ones,), or None when every one of them is 1
+    labels: Any  # float32 (rows,)
+
+
+class Plan(NamedTuple):
+    """The batches of an epoch, and each batch column by column (empty if rows are dense)."""
+
+    order: Any  # int64 (rows,)
+    starts: Any  # int64 (batches, f + 1): where each column of a batch begins in `members`
+    members: Any  # unsigned (ones,): place in its batch of the row that holds each one
+    values: Any  # float32 (ones,) or None
+
+
+class Net(NamedTuple):
+    """Parameters and their optimizer's memory; a slot an optimizer does not use is empty."""
+
+    kernel: Any  # float32 (blocks, f, lanes)
+    kernel_1: Any
+    kernel_2: Any
+    rest: Any  # float32 (flat,)
+    rest_1: Any
+    rest_2: Any
+    widths: Any  # int64 (layers,): outputs of each layer, the first one padded
+    places: Any  # int64 (2 * layers,): begin in `rest` of bias 0, kernel 1, bias 1 ...; the end
+
+
+class Rule(NamedTuple):
+    """How a network learns."""
+
+    optimizer: int
+    rate: float
+    l1: float
+    l2: float
+    dropout: float
+    seed: int
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Numba without the GIL, cached on disk where some cache folder can be written."""
+    settings: dict[str, Any] = {"nogil": True, "fastmath": FAST}
+    try:
+        return njit(cache=True, **settings)(function)
+    except RuntimeError:  # no folder that Numba could cache in
+        return njit(**settings)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """For what is done to every column. Such functions take addresses, never arrays.
+
+    An array made in a function must be passed on before its address is taken: Numba frees it after
+    its last use by name.
+    """
+    return njit(nogil=True, fastmath=FAST, forceinline=True)(function)
+
+
+# --- One step of an optimizer, on one vector of parameters -----------------------------------
+
+
+@inlined
+def _step(optimizer, rate, gradient, weights, slot_1, slot_2, at, lanes):
+    """Keras' `update_step` of Adam, RMSprop and SGD with momentum, in place."""
+    weight, first = load(weights, at, lanes), load(slot_1, at, lanes)
+    if optimizer == ADAM:
+        second = load(slot_2, at, lanes)
+        first = fma(gradient - first, splat(KEEP_1, lanes), first)
+        second = fma(gradient * gradient - second, splat(KEEP_2, lanes), second)
+        store(slot_2, at, second)
+        change = first * splat(rate, lanes) / (sqrt(second) + splat(EPSILON, lanes))
+        store(weights, at, weight - change)
+    elif optimizer == RMSPROP:
+        first = fma(splat(RHO, lanes), first, splat(ONE - RHO, lanes) * gradient * gradient)
+        change = gradient * splat(rate, lanes) / sqrt(first + splat(EPSILON, lanes))
+        store(weights, at, weight - change)
+    else:
+        first = first * splat(MOMENTUM, lanes) - gradient * splat(rate, lanes)
+        store(weights, at, weight + first)
+    store(slot_1, at, first)
+
+
+@compiled
+def _rate(optimizer, rate, step):
+    """The rate of a step (1-based): Adam's corrects the bias of its moments, in float32."""
+    if optimizer != ADAM:
+        return np.float32(rate)
+    power_1, power_2 = np.float32(DECAY_1**step), np.float32(DECAY_2**step)
+    return np.float32(rate) * np.float32(math.sqrt(ONE - power_2)) / (ONE - power_1)
+
+
+@inlined
+def _penalty(weights, at, l1, l2, lanes):
+    """The gradient of l1 |w| + l2 w^2; that of |w| is 0 at 0."""
+    weight = load(weights, at, lanes)
+    return fma(splat(TWO * l2, lanes), weight, splat(l1, lanes) * sign(weight))
+
+
+@compiled
+def _step_flat(optimizer, rate, gradient, weights, slot_1, slot_2, begin, end, l1, l2):
+    """Update weights[begin:end] from gradient[begin:end]; both ends are whole vectors."""
+    g, w, s, t = address(gradient), address(weights), address(slot_1), address(slot_2)
+    for at in range(begin, end, WHOLE):
+        total = load(g, at, WHOLE) + _penalty(w, at, l1, l2, WHOLE)
+        _step(optimizer, rate, total, w, s, t, at, WHOLE)
+
+
+# --- The first product ------------------------------------------------------------------------
+
+
+@inlined
+def _plus(total, array, at, values, one, lanes):
+    """total + value of this one * array[at : at + lanes]; Numba drops the branch not taken."""
+    if values is None:
+        return total + load(array, at, lanes)
+    return fma(splat(load_one(values, one), lanes), load(array, at, lanes), total)
+
+
+def _sparse_kernels(lanes: int) -> tuple[Any, Any]:
+    """Both sparse products for a first kernel (blocks, f, lanes). Four sums hide latency."""
+
+    @compiled
+    def forward(indptr, indices, values, rows, kernel, bias, out):
+        features, width = kernel.shape[1], out.shape[1]
+        w, v, first, z = address(kernel), address(values), address(bias), address(out)
+        for block in range(kernel.shape[0]):
+            base = block * features
+            for i in range(rows.size):
+                a = load(first, block * lanes, lanes)
+                b = splat(ZERO, lanes)
+                c, d = b, b
+                one, end = indptr[rows[i]], indptr[rows[i] + 1]
+                while one + 4 <= end:
+                    a = _plus(a, w, (base + indices[one]) * lanes, v, one, lanes)
+                    b = _plus(b, w, (base + indices[one + 1]) * lanes, v, one + 1, lanes)
+                    c = _plus(c, w, (base + indices[one + 2]) * lanes, v, one + 2, lanes)
+                    d = _plus(d, w, (base + indices[one + 3]) * lanes, v, one + 3, lanes)
+                    one += 4
+                while one < end:
+                    a = _plus(a, w, (base + indices[one]) * lanes, v, one, lanes)
+                    one += 1
+                store(z, i * width + block * lanes, (a + b) + (c + d))
+
+    @compiled
+    def backward(
+        starts, members, values, delta, part, optimizer, rate, l1, l2, kernel, slot_1, slot_2
+    ):
+        """Column by column: sum its gradient, add the penalty, update. No gradient is stored.
+
+        `part` (n, lanes) takes the deltas of a block side by side: 32 KB for 512 rows and 16 lanes.
+        """
+        features, n, width = kernel.shape[1], delta.shape[0], delta.shape[1]
+        p, d, v = address(part), address(delta), address(values)
+        w, s, t = address(kernel), address(slot_1), address(slot_2)
+        for block in range(kernel.shape[0]):
+            for i in range(n):
+                store(p, i * lanes, load(d, i * width + block * lanes, lanes))
+            for column in range(features):
+                at = (block * features + column) * lanes
+                a, b = _penalty(w, at, l1, l2, lanes), splat(ZERO, lanes)
+                one, end = starts[column], starts[column + 1]
+                while one + 2 <= end:
+                    a = _plus(a, p, np.int64(members[one]) * lanes, v, one, lanes)
+                    b = _plus(b, p, np.int64(members[one + 1]) * lanes, v, one + 1, lanes)
+                    one += 2
+                if one < end:
+                    a = _plus(a, p, np.int64(members[one]) * lanes, v, one, lanes)
+                _step(optimizer, rate, a + b, w, s, t, at, lanes)
+
+    return forward, backward
+
+
+_forward_4, _backward_4 = _sparse_kernels(4)
+_forward_8, _backward_8 = _sparse_kernels(8)
+_forward_16, _backward_16 = _sparse_kernels(16)
+
+
+@compiled
+def _first_forward(inputs, rows, net, batch, out):
+    """out = x[rows] @ kernel + bias, shape (n, padded width). `batch` receives dense rows."""
+    if inputs.dense.shape[1] == 0:
+        lanes = net.kernel.shape[2]
+        arrays = inputs.indptr, inputs.indices, inputs.values, rows, net.kernel, net.rest, out
+        if lanes == 4:
+            _forward_4(*arrays)
+        elif lanes == 8:
+            _forward_8(*arrays)
+        else:
+            _forward_16(*arrays)
+    else:
+        for i in range(rows.size):
+            batch[i] = inputs.dense[rows[i]]
+        np.dot(batch[: rows.size], net.kernel[0], out)
+        for i in range(rows.size):
+            out[i] += net.rest[: out.shape[1]]
+
+
+@compiled
+def _first_backward(inputs, plan, index, net, rule, rate, batch, delta):
+    """The gradient of the first kernel, batch.T @ delta, its penalty and its update."""
+    l1, l2 = np.float32(rule.l1), np.float32(rule.l2)
+    kernel, slot_1, slot_2 = net.kernel, net.kernel_1, net.kernel_2
+    if inputs.dense.shape[1] == 0:
+        lanes = kernel.shape[2]
+        part = np.empty((delta.shape[0], lanes), np.float32)
+        ones = plan.starts[index], plan.members, plan.values, delta, part
+        how = rule.optimizer, rate, l1, l2, kernel, slot_1, slot_2
+        if lanes == 4:
+            _backward_4(*ones, *how)
+        elif lanes == 8:
+            _backward_8(*ones, *how)
+        else:
+            _backward_16(*ones, *how)
+    else:
+        gradient = np.dot(batch[: delta.shape[0]].T, delta)
+        _step_flat(rule.optimizer, rate, gradient, kernel, slot_1, slot_2, 0, kernel.size, l1, l2)
+
+
+# --- The layers behind it -----------------------------------------------------------------------
+
+
+@compiled
+def _mix(value):
+    """SplitMix64's finalizer (Steele, Lea and Flood, 2014): 64 bits in, 64 unrelated bits out."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@compiled
+def _activate(out, dropout, seed, layer, step):
+    """ReLU in place, then inverted dropout if any.
+
+    The mask is a hash of (seed, layer, step, place in the batch): nothing to keep, and the same
+    whatever was drawn elsewhere. 32-bit arithmetic only, so that LLVM makes vectors of the loop.
+    """
+    flat = out.reshape(out.size)
+    if dropout == 0.0:
+        for i in range(flat.size):
+            flat[i] = max(flat[i], ZERO)
+        return
+    key = _mix(_mix(np.uint64(seed)) + np.uint64(layer) * np.uint64(1 << 32) + np.uint64(step))
+    low, high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
+    least, scale = np.uint32(dropout * 4294967296.0), np.float32(1.0 / (1.0 - dropout))
+    for i in range(flat.size):
+        h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B9) + low)
+        h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x21F0AAAD)) ^ high
+        h = np.uint32(np.uint32(h ^ (h >> np.uint32(15))) * np.uint32(0xD35A2D97))
+        h = np.uint32(h ^ (h >> np.uint32(15)))
+        flat[i] = max(flat[i], ZERO) * (scale if h >= least else ZERO)
+
+
+@compiled
+def _through_activation(delta, active, scale):
+    """Back through dropout and ReLU, in place: a unit passes on what it let through."""
+    flat, on = delta.reshape(delta.size), active.reshape(active.size)
+    for i in range(flat.size):
+        flat[i] = flat[i] * scale if on[i] > ZERO else ZERO
+
+
+@compiled
+def _weights(vector, net, layer):
+    """Kernel (inputs, outputs) and bias of a layer behind the first, as views of a flat vector."""
+    inputs, outputs = net.widths[layer - 1], net.widths[layer]
+    at, bias = net.places[2 * layer - 1], net.places[2 * layer]
+    return vector[at : at + inputs * outputs].reshape(inputs, outputs), vector[
+        bias : bias + outputs
+    ]
+
+
+@compiled
+def _layers(net, rows):
+    """One array (rows, width) a layer, for its outputs or their gradients."""
+    return [np.empty((rows, width), np.float32) for width in net.widths]
+
+
+@compiled
+def _forward(inputs, rows, net, dropout, seed, step, batch, outputs):
+    """Fill `outputs` layer by layer; the last one's first column is the logits."""
+    n = rows.size
+    _first_forward(inputs, rows, net, batch, outputs[0][:n])
+    for layer in range(1, net.widths.size):
+        below, out = outputs[layer - 1][:n], outputs[layer][:n]
+        _activate(below, dropout, seed, layer, step)
+        kernel, bias = _weights(net.rest, net, layer)
+        np.dot(below, kernel, out)
+        for i in range(n):
+            for j in range(bias.size):
+                out[i, j] += bias[j]
+
+
+@compiled
+def _loss(logit, label):
+    """Binary cross-entropy of a logit and its gradient: max(z, 0) - y z + log(1 + exp(-|z|))."""
+    small = np.float32(math.exp(-abs(logit)))
+    loss = max(logit, ZERO) - logit * label + np.float32(math.log1p(small))
+    return loss, (ONE if logit >= ZERO else small) / (ONE + small) - label
+
+
+@compiled
+def _output_delta(logits, labels, rows, delta):
+    """Sum of losses and number of hits; `delta` gets the gradient of the mean loss."""
+    n = rows.size
+    total, hits = 0.0, 0
+    delta[:] = ZERO
+    for i in range(n):
+        z, y = logits[i, 0], labels[rows[i]]
+        loss, slope = _loss(z, y)
+        total += loss
+        hits += (z > ZERO) == (y > ZERO)
+        delta[i, 0] = slope / np.float32(n)
+    return total, hits
+
+
+@compiled
+def _backward(net, outputs, deltas, n, scale, gradient):
+    """From the last layer's delta to the first one's; `gradient` gets all of `rest`'s."""
+    for layer in range(net.widths.size - 1, 0, -1):
+        below, delta, next_delta = outputs[layer - 1][:n], deltas[layer][:n], deltas[layer - 1][:n]
+        kernel, _ = _weights(net.rest, net, layer)
+        kernel_gradient, bias_gradient = _weights(gradient, net, layer)
+        np.dot(below.T, delta, kernel_gradient)
+        _column_sums(delta, bias_gradient)
+        np.dot(delta, kernel.T, next_delta)
+        _through_activation(next_delta, below, scale)
+    _column_sums(deltas[0][:n], gradient[: net.widths[0]])
+
+
+@compiled
+def _column_sums(array, out):
+    out[:] = ZERO
+    for i in range(array.shape[0]):
+        for j in range(out.size):
+            out[j] += array[i, j]
+
+
+@compiled
+def _step_rest(net, rule, rate, gradient):
+    """Update biases (segments 0, 2, ...) and, with their penalties, kernels (1, 3, ...)."""
+    for segment in range(net.places.size - 1):
+        l1 = np.float32(rule.l1) if segment % 2 else ZERO
+        l2 = np.float32(rule.l2) if segment % 2 else ZERO
+        begin, end = net.places[segment], net.places[segment + 1]
+        _step_flat(
+            rule.optimizer, rate, gradient, net.rest, net.rest_1, net.rest_2, begin, end, l1, l2
+        )
+
+
+# --- What the engine calls ----------------------------------------------------------------------
+
+
+@compiled
+def train_epoch(inputs, plan, net, rule, size, steps):
+    """One epoch in batches of `size` rows, after `steps` earlier ones. Returns (loss, accuracy).
+
+    Both are means over the rows, each measured before its batch's update and with dropout on.
+    """
+    rows = plan.order.size
+    outputs, deltas = _layers(net, size), _layers(net, size)
+    gradient = np.zeros_like(net.rest)
+    batch = np.empty((size, inputs.dense.shape[1]), np.float32)
+    scale = np.float32(1.0 / (1.0 - rule.dropout))
+    total, hits = 0.0, 0
+    for index in range((rows + size - 1) // size):
+        picked = plan.order[index * size : (index + 1) * size]
+        n, step = picked.size, steps + index + 1
+        _forward(inputs, picked, net, rule.dropout, rule.seed, step, batch, outputs)
+        loss, right = _output_delta(outputs[-1], inputs.labels, picked, deltas[-1])
+        total, hits = total + loss, hits + right
+        _backward(net, outputs, deltas, n, scale, gradient)
+        rate = _rate(rule.optimizer, rule.rate, step)
+        _first_backward(inputs, plan, index, net, rule, rate, batch, deltas[0][:n])
+        _step_rest(net, rule, rate, gradient)
+    return total / rows, hits / rows
+
+
+@compiled
+def score(inputs, net, size, losses):
+    """Fill `losses`, float32 (rows,), with dropout off. Returns (mean loss, accuracy)."""
+    rows = np.arange(inputs.labels.size)
+    outputs = _layers(net, size)
+    batch = np.empty((size, inputs.dense.shape[1]), np.float32)
+    total, hits = 0.0, 0
+    for begin in range(0, rows.size, size):
+        picked = rows[begin : begin + size]
+        _forward(inputs, picked, net, 0.0, 0, 0, batch, outputs)
+        for i in range(picked.size):
+            z, y = outputs[-1][i, 0], inputs.labels[begin + i]
+            losses[begin + i], _ = _loss(z, y)
+            total += losses[begin + i]
+            hits += (z > ZERO) == (y > ZERO)
+    return total / rows.size, hits / rows.size
+
+
+@compiled
+def by_columns(indptr, indices, values, order, size, starts, members, sorted_values):
+    """Fill the last three: a counting sort of each batch's ones by column, rows in order."""
+    features, begun = starts.shape[1] - 1, 0
+    for index in range(starts.shape[0]):
+        picked, start = order[index * size : (index + 1) * size], starts[index]
+        start[:] = 0
+        for row in picked:
+            for one in range(indptr[row], indptr[row + 1]):
+                start[indices[one] + 1] += 1
+        start[0] = begun
+        for column in range(features):
+            start[column + 1] += start[column]
+        begun = start[features]
+        following = start[:features].copy()
+        for place in range(picked.size):
+            for one in range(indptr[picked[place]], indptr[picked[place] + 1]):
+                at = following[indices[one]]
+                following[indices[one]] = at + 1
+                members[at] = place
+                if values is not None:
+                    sorted_values[at] = values[one]

@@ -1,0 +1,105 @@
+"""The packed engine: many networks trained side by side, in compiled code, without TensorFlow.
+
+Each epoch's batches are planned once and shared by all networks; every thread then takes a network
+through its own epochs, first to last, so that its parameters stay in the cache. Nothing else is
+shared: an outcome cannot depend on its neighbours, and a network that stops costs nothing more.
+"""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from capsearch.data.source import SearchData
+from capsearch.engine.base import Trained
+from capsearch.engine.batches import Batches
+from capsearch.engine.kernels import score, train_epoch
+from capsearch.engine.network import network, rule_of, weights_of
+from capsearch.records import Candidate, Curve, Job, Outcome
+
+SCORING_ROWS = 512  # a chunk whose first-layer outputs stay in the cache
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class PackedEngine:
+    """Trains up to `pack` jobs at a time on `threads` threads (default: every usable core)."""
+
+    def __init__(self, pack: int = 32, threads: int | None = None) -> None:
+        self.pack = pack
+        self.threads = threads or usable_cores()
+        self._batches: Batches | None = None
+
+    def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
+        """One result a job, in the order of the jobs. The plans of the data are kept for later."""
+        if self._batches is None or self._batches.data is not data:
+            self._batches = Batches(data)
+        batches = self._batches
+        batches.keep_only({job.order for job in jobs})
+        longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate))
+        with (
+            threadpool_limits(1, user_api="blas"),  # every thread makes its own products
+            ThreadPoolExecutor(self.threads) as pool,
+        ):
+            running = {i: pool.submit(_train, jobs[i], batches) for i in longest_first}
+            try:
+                return [running[i].result() for i in range(len(jobs))]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _cost(candidate: Candidate) -> int:
+    """Rough work of an epoch per row: sparse products, then products between layers."""
+    widths = [*candidate.units, 1]
+    return 300 * widths[0] + sum(a * b for a, b in pairwise(widths))
+
+
+def _train(job: Job, batches: Batches) -> Trained:
+    started = time.perf_counter()
+    size, rows = job.candidate.batch_size, len(batches.data.train)
+    net, rule = network(job, batches.features, sparse=batches.is_sparse), rule_of(job)
+    epochs: list[tuple[float, float, float, float]] = []
+    losses = np.empty(len(batches.data.validation), np.float32)
+    best, best_loss, kept = 0, math.inf, (net.kernel, net.rest, losses)
+    for epoch in range(job.epochs):
+        plan = batches.plan(job.order, size, epoch)
+        steps = epoch * -(-rows // size)
+        epochs.append(
+            (
+                *train_epoch(batches.train, plan, net, rule, min(size, rows), steps),
+                *score(batches.validation, net, SCORING_ROWS, losses),
+            )
+        )
+        loss, _, val_loss, _ = epochs[-1]
+        if not math.isfinite(loss) or not math.isfinite(val_loss):
+            reason = f"diverged: loss became NaN or infinite at epoch {epoch + 1}"
+            seconds = time.perf_counter() - started
+            return Trained(Outcome.failed(reason, _curve(epochs), seconds), ())
+        if val_loss < best_loss:
+            best, best_loss = epoch, val_loss
+            kept = (net.kernel.copy(), net.rest.copy(), losses.copy())
+        elif epoch - best >= job.patience:
+            break
+    kernel, rest, val_losses = kept
+    outcome = Outcome(
+        curve=_curve(epochs),
+        best_epoch=best + 1,
+        val_loss=best_loss,
+        val_accuracy=epochs[best][3],
+        seconds=time.perf_counter() - started,
+        val_losses=val_losses,
+    )
+    return Trained(outcome, weights_of(job.candidate, net, kernel, rest))
+
+
+def _curve(epochs: Sequence[tuple[float, float, float, float]]) -> Curve:
+    loss, accuracy, val_loss, val_accuracy = zip(*epochs, strict=True)
+    return Curve(loss, accuracy, val_loss, val_accuracy)
