@@ -137,7 +137,7 @@ def _train_and_keep(task: FinalTask) -> None:
     making = Path(tempfile.mkdtemp(dir=task.folder.parent, prefix=".making-"))
     try:
         model.save(making / "model.keras")
-        package_model(model, making / "mlflow", np.zeros((1, data.features), np.float32))
+        package_model(model, making / "mlflow", data.features)
         shutil.rmtree(task.folder, ignore_errors=True)
         making.replace(task.folder)
     finally:

@@ -46,13 +46,13 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
     opened = open_study(name, where)
     if (done := _complete(opened)) is not None:
         return done
-    with _timed(opened):
-        tracker = open_tracker(where.tracking, where.root, watch.warn)
-        tracker.begin(opened.study)
-        with closing(_engine(opened)) as engine:
-            replicates = _train(opened, engine, tracker, watch)
-        _look_at_test(opened, replicates, watch)
-    return _publish(opened, tracker, watch)
+    with closing(open_tracker(where.tracking, where.root, watch.warn)) as tracker:
+        with _timed(opened):
+            tracker.begin(opened.study)
+            with closing(_engine(opened)) as engine:
+                replicates = _train(opened, engine, tracker, watch)
+            _look_at_test(opened, replicates, watch)
+        return _publish(opened, tracker, watch)
 
 
 def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
@@ -138,11 +138,12 @@ def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:
     model = opened.model_folder(record.choice.key) / "mlflow"
     tracking = tracker.finish(record, files.page, files.figures, model)
     files = write(record, opened.reports, tracking)
-    if tracker.missing:
+    tracked = tracking is not None and not tracker.missing
+    if not tracked:
         watch.warn(
-            f"{tracker.missing} things could not be written to MLflow at "
-            f"{tracking.uri}; run the same command again when it is back"
+            "not everything could be written to MLflow; run the same command again when it is "
+            "back"
         )
     result = document(record, tracking, files.page)
-    opened.store.finish(opened.study, result, tracked=not tracker.missing)
+    opened.store.finish(opened.study, result, tracked=tracked)
     return Finished(record, result, worked=True)

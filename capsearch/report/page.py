@@ -1,0 +1,134 @@
+"""A finished study as one HTML file that needs nothing else: no script, no font, no network.
+
+Everything on the page is computed from the record; every name is escaped by the template.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from capsearch import __version__
+from capsearch.records import Estimate, StudyRecord, Tracking, Trial
+from capsearch.report import figures
+from capsearch.report.overfit import in_words, pair_to_compare
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """What was written: the page, and its figures as files of their own."""
+
+    page: Path
+    figures: tuple[Path, ...]
+
+
+def write(record: StudyRecord, folder: Path, tracking: Tracking | None) -> ReportFiles:
+    """Write the page and the figures into `folder`, each in one step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = draw(record)
+    page = folder / "report.html"
+    _replace(page, render(record, tracking, drawn))
+    paths = tuple(folder / f"{name}.svg" for name in drawn)
+    for path, text in zip(paths, drawn.values(), strict=True):
+        _replace(path, text)
+    return ReportFiles(page, paths)
+
+
+def draw(record: StudyRecord) -> dict[str, str]:
+    """The figures as SVG text, by name."""
+    return {
+        "capacity_curve": figures.capacity_curve(record),
+        "overfitting": figures.overfit_pair(_pair(record)),
+        "selected_seeds": figures.seeds_of_choice(record),
+    }
+
+
+def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("capsearch", "report"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"strength": _strength, "clock": _clock}
+    return environment.get_template("page.html").render(
+        record=record,
+        study=record.study,
+        choice=record.choice,
+        test=record.test,
+        tracking=tracking,
+        version=__version__,
+        times=record.choice.best.parameters / record.choice.selected.parameters,
+        figures={name: Markup(_unique_ids(name, svg)) for name, svg in drawn.items()},
+        pair=_pair(record),
+        words=[in_words(name, trial) for name, trial in _pair(record)],
+        baselines=[t for t in record.trials if t.group == "baseline"],
+        rungs=_rungs(record),
+        question=json.dumps(record.study.question, indent=2),
+    )
+
+
+def _pair(record: StudyRecord) -> list[tuple[str, Trial]]:
+    chosen = _stand_in(record, record.choice.selected)
+    return pair_to_compare(record.trials, chosen, _stand_in(record, record.choice.best))
+
+
+def _stand_in(record: StudyRecord, estimate: Estimate) -> Trial:
+    """The first completed replicate of a finalist."""
+    return next(
+        t
+        for t in record.replicates
+        if t.candidate == estimate.candidate and t.outcome and t.outcome.complete
+    )
+
+
+def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
+    """For each rung: its sizes, trials, failures with their reasons, and its best loss."""
+    rows = []
+    for rung, low in enumerate(record.study.ladder[:-1]):
+        mine = [t.outcome for t in record.trials if t.rung == rung and t.outcome]
+        reasons = Counter(o.reason.split(" at epoch")[0] for o in mine if o.reason)
+        losses = [o.val_loss for o in mine if o.complete]
+        rows.append(
+            {
+                "low": low,
+                "high": record.study.ladder[rung + 1] - 1,
+                "trials": len(mine),
+                "failed": "; ".join(f"{n} × {reason}" for reason, n in reasons.items()),
+                "best": min(losses) if losses else None,
+            }
+        )
+    return rows
+
+
+def _unique_ids(name: str, svg: str) -> str:
+    """Figures share one page: an id of one must not be found in another."""
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+
+
+def _strength(value: float) -> str:
+    return f"{value:.1e}" if value else "–"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _replace(path: Path, text: str) -> None:
+    """Readers see the old file or the new one, never half of it."""
+    handle, making = tempfile.mkstemp(dir=path.parent, prefix=".making-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(making).chmod(0o644)
+        Path(making).replace(path)
+    finally:
+        Path(making).unlink(missing_ok=True)

@@ -1,0 +1,120 @@
+"""What a study and its trials look like as MLflow runs: names, parameters, metrics, tags. Pure."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+from capsearch.records import Estimate, Study, StudyRecord, Trial
+
+Measurement = tuple[str, float, int]  # key, value, step
+
+
+def run_name(trial: Trial) -> str:
+    """'baseline: original', 'rung 3: 16-22', 'replicate: 16-22 #2'."""
+    group = f"rung {trial.rung}" if trial.group == "search" else trial.group
+    return f"{group}: {trial.name}"
+
+
+def params_of(trial: Trial) -> dict[str, str]:
+    """The candidate and the job that trained it."""
+    job = trial.job
+    values: dict[str, Any] = trial.candidate.as_dict() | {"units": trial.candidate.label}
+    values |= {"layers": len(trial.candidate.units), "parameters": trial.parameters}
+    values |= {"seed": job.seed, "order": job.order, "epochs": job.epochs}
+    return {name: str(value) for name, value in (values | {"patience": job.patience}).items()}
+
+
+def measurements(trial: Trial) -> list[Measurement]:
+    """Every epoch's losses and accuracies (step = epoch, from 1), then the summary. No NaN."""
+    outcome = trial.outcome
+    assert outcome is not None  # ended trials only
+    curve = outcome.curve
+    series = {
+        "loss": curve.loss,
+        "accuracy": curve.accuracy,
+        "val_loss": curve.val_loss,
+        "val_accuracy": curve.val_accuracy,
+    }
+    found = [(k, v, step) for k, values in series.items() for step, v in enumerate(values, 1)]
+    found.append(("seconds", outcome.seconds, 0))
+    found.append(("parameters", float(trial.parameters), 0))
+    if outcome.complete:
+        found.append(("best_epoch", float(outcome.best_epoch), 0))
+        found.append(("best_val_loss", outcome.val_loss, 0))
+        found.append(("best_val_accuracy", outcome.val_accuracy, 0))
+    return [m for m in found if math.isfinite(m[1])]
+
+
+def study_tags(study: Study) -> dict[str, str]:
+    prints = {f"capsearch.data.{k}": v for k, v in study.data.fingerprints.items()}
+    own = {"capsearch.group": "study", "capsearch.key": study.key}
+    return own | {"capsearch.digest": study.digest} | prints
+
+
+def study_params(study: Study) -> dict[str, str]:
+    """The question, flattened to 'table.key'; at most 100, each at most 500 characters."""
+    flat = dict(_flatten("", {k: v for k, v in study.question.items() if k != "baseline"}))
+    baselines = {f"baseline.{b['name']}": json.dumps(b) for b in study.question["baseline"]}
+    return {k: v[:500] for k, v in list((flat | baselines).items())[:100]}
+
+
+def dataset_inputs(study: Study) -> list[DatasetInput]:
+    """The three splits as MLflow shows data sets: name, digest and size, no rows."""
+    return [
+        DatasetInput(
+            Dataset(
+                name=f"{study.data.source} {split}",
+                digest=study.data.fingerprints[split][:32],
+                source_type="capsearch",
+                source=json.dumps({"source": study.data.source}),
+                profile=json.dumps({"rows": rows, "positive": study.data.balance[split]}),
+            ),
+            [InputTag("mlflow.data.context", split)],
+        )
+        for split, rows in study.data.sizes.items()
+    ]
+
+
+def result_metrics(record: StudyRecord) -> list[Measurement]:
+    """The choice, the best, the one test score, and the capacity curve (step = parameters)."""
+    test = record.test
+    return [
+        *_estimate("selected", record.choice.selected),
+        *_estimate("best", record.choice.best),
+        ("test.loss", test.loss, 0),
+        ("test.accuracy", test.accuracy, 0),
+        ("seconds", record.seconds, 0),
+        *(("capacity_curve.val_loss", e.mean, e.parameters) for e in record.estimates),
+    ]
+
+
+def note_of(record: StudyRecord) -> str:
+    """The description of the study's run, in Markdown."""
+    chosen, test = record.choice.selected, record.test
+    return (
+        f"**Selected: {chosen.candidate.label}, {chosen.parameters:,} parameters** "
+        f"({record.choice.rule}): {record.choice.reason}.\n\n"
+        f"Test, opened once: accuracy {test.accuracy:.4f} "
+        f"({test.accuracy_low:.4f} to {test.accuracy_high:.4f}), loss {test.loss:.4f}.\n\n"
+        "`report.html` is below *Artifacts*. Trials are the runs nested in this one: "
+        "baselines, the search by rung, and replicates of the finalists."
+    )
+
+
+def _estimate(prefix: str, estimate: Estimate) -> list[Measurement]:
+    return [
+        (f"{prefix}.val_loss", estimate.mean, 0),
+        (f"{prefix}.val_loss_se", estimate.se, 0),
+        (f"{prefix}.parameters", float(estimate.parameters), 0),
+    ]
+
+
+def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(f"{prefix}.{key}" if prefix else str(key), inner)
+    elif value is not None:
+        yield prefix, str(value)
