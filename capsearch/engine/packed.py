@@ -6,12 +6,12 @@ shared: an outcome cannot depend on its neighbours, and a network that stops cos
 """
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
+import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -25,17 +25,12 @@ from capsearch.records import Candidate, Curve, Job, Outcome
 SCORING_ROWS = 512  # a chunk whose first-layer outputs stay in the cache
 
 
-def usable_cores() -> int:
-    """How many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class PackedEngine:
-    """Trains up to `pack` jobs at a time on `threads` threads (default: every usable core)."""
+    """Trains jobs on `threads` threads; the default is Numba's: NUMBA_NUM_THREADS, or all cores."""
 
     def __init__(self, pack: int = 32, threads: int | None = None) -> None:
         self.pack = pack
-        self.threads = threads or usable_cores()
+        self.threads = threads or numba.config.NUMBA_NUM_THREADS
         self._batches: Batches | None = None
 
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:

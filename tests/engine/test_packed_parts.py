@@ -1,5 +1,6 @@
 """What the packed engine is made of: the batch plan, the stored form of a network, the masks."""
 
+import numba
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,7 +8,7 @@ from scipy import sparse
 from capsearch.data.source import Rows, SearchData
 from capsearch.engine import batches as batches_module
 from capsearch.engine.batches import Batches
-from capsearch.engine.kernels import _activate
+from capsearch.engine.kernels import _activate, compiled
 from capsearch.engine.network import network, weights_of
 from capsearch.model import initial_weights, row_order
 from capsearch.records import Candidate
@@ -60,7 +61,7 @@ def test_the_form_follows_the_share_of_nonzeros_not_the_container(share: float) 
     y = np.zeros(20, np.float32)
     for form in (x, sparse.csr_matrix(x)):
         batches = Batches(SearchData(Rows(form, y), Rows(form, y)))
-        assert batches.is_sparse == (share < 0.2)
+        assert batches.is_sparse == (share < 0.5)
         assert (batches.train.dense.shape[1] == 0) == batches.is_sparse
 
 
@@ -102,3 +103,17 @@ def test_relu_without_dropout_only_cuts_at_zero() -> None:
     out = np.array([[-1.0, 0.0, 2.0]], np.float32)
     _activate(out, 0.0, 1, 1, 1)
     assert out.tolist() == [[0.0, 0.0, 2.0]]
+
+
+def test_kernels_compile_where_no_folder_can_hold_their_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_LOCATOR_CLASSES", "UserProvidedCacheLocator")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(_double)
+    assert compiled(_double)(3) == 6
+
+
+def _double(x: int) -> int:
+    return 2 * x
