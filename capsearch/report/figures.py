@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from capsearch.records import StudyRecord, Trial
 
@@ -60,9 +60,11 @@ def capacity_curve(record: StudyRecord) -> str:
         axes.plot(chosen.parameters, chosen.mean, "*", color=ORANGE, ms=19, mec="white",
                   label=f"selected: {chosen.candidate.label}")  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _short(v)))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("parameters (log scale)")
-        note = f"  ({outside} trials lie above the picture)" if outside else ""
+        note = f"trials above the picture: {outside}" if outside else ""
         axes.set_ylabel("validation loss")
         axes.set_title(note, fontsize=9, loc="right", color="#4b5563")
         axes.legend(loc="upper right", fontsize=9, ncols=2)

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
-from capsearch.records import Estimate, StudyRecord, Tracking, Trial
+from capsearch.records import Candidate, Estimate, StudyRecord, Tracking, Trial
 from capsearch.report import figures
 from capsearch.report.overfit import in_words, pair_to_compare
 
@@ -56,7 +56,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         loader=PackageLoader("capsearch", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"strength": _strength, "clock": _clock}
+    environment.filters |= {"strength": _strength, "clock": _clock, "described": _described}
     return environment.get_template("page.html").render(
         record=record,
         study=record.study,
@@ -111,6 +111,18 @@ def _unique_ids(name: str, svg: str) -> str:
     """Figures share one page: an id of one must not be found in another."""
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+
+
+def _described(candidate: Candidate) -> str:
+    """The layers as the subject of a sentence."""
+    match candidate.units:
+        case ():
+            return "A linear model"
+        case (1,):
+            return "One hidden unit"
+        case (units,):
+            return f"One layer of {units} units"
+    return f"Layers of {candidate.label} units"
 
 
 def _strength(value: float) -> str:

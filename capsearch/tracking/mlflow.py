@@ -205,21 +205,31 @@ class MlflowTracker:
                 return f"{name}/{known.version}"
         parameters = str(record.choice.selected.parameters)
         tags = {KEY: record.study.key, "capsearch.choice": choice, "parameters": parameters}
-        logged = self._client.create_logged_model(
-            self._experiment, "selected", self._parent, tags, model_type="keras"
-        )
-        self._client.log_model_artifacts(logged.model_id, str(model))
-        self._client.finalize_logged_model(logged.model_id, "READY")
+        logged = self._logged_model(tags, model)
         self._make_registered_model(name)
         version = self._client.create_model_version(
             name,
-            source=f"models:/{logged.model_id}",
+            source=logged.artifact_location,
             run_id=self._parent,
             tags=tags,
             description=record.choice.reason,
             model_id=logged.model_id,
         )
         return f"{name}/{version.version}"
+
+    def _logged_model(self, tags: dict[str, str], model: Path) -> Any:
+        """The model below the study's run; one that was cut while it was written is made anew."""
+        for known in self._client.search_logged_models([self._experiment]):
+            mine = known.source_run_id == self._parent and known.tags.get(KEY) == tags[KEY]
+            if mine and known.tags.get("capsearch.choice") == tags["capsearch.choice"]:
+                if str(known.status).endswith("READY"):
+                    return known
+                self._client.delete_logged_model(known.model_id)
+        logged = self._client.create_logged_model(
+            self._experiment, "selected", self._parent, tags, model_type="keras"
+        )
+        self._client.log_model_artifacts(logged.model_id, str(model))
+        return self._client.finalize_logged_model(logged.model_id, "READY")
 
     def _make_registered_model(self, name: str) -> None:
         try:
