@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from capsearch import __version__
-from capsearch.errors import CapsearchError
+from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
     from capsearch.study import Circumstances
@@ -63,7 +63,13 @@ Cache = Annotated[
     Path | None,
     typer.Option(envvar="CAPSEARCH_CACHE", help="Prepared data. [default: ~/.cache/capsearch]"),
 ]
-Engine = Annotated[str, typer.Option(envvar="CAPSEARCH_ENGINE", help="How to train: fit.")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        envvar="CAPSEARCH_ENGINE",
+        help="How to train: packed (many networks at once) or fit (Keras' own loop).",
+    ),
+]
 Threads = Annotated[
     int, typer.Option(min=0, help="Processor cores to train on; 0 = all that are usable.")
 ]
@@ -79,7 +85,7 @@ def study(
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
     cache: Cache = None,
-    engine: Engine = "fit",
+    engine: Engine = "packed",
     threads: Threads = 0,
     trial_timeout: Timeout = 1800.0,
     as_json: Json = False,
@@ -205,12 +211,15 @@ def _circumstances(
     storage: str | None,
     tracking_uri: str | None,
     cache: Path | None,
-    engine: str = "fit",
+    engine: str = "packed",
     threads: int = 0,
     seconds_per_trial: float = 1800.0,
 ) -> "Circumstances":
+    from capsearch.engine.process import ENGINES
     from capsearch.study import Circumstances, usable_cores
 
+    if engine not in ENGINES:
+        raise BadRequest(f"--engine: no engine {engine!r}. Legal: {', '.join(ENGINES)}")
     return Circumstances(
         root=root.absolute(),
         storage=_storage_url(root, storage),

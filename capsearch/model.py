@@ -1,16 +1,16 @@
-"""A candidate as a Keras model, and the randomness that every engine must share.
+"""A candidate as a Keras model.
 
 The model ends in one logit; `exported` adds the sigmoid, so that the saved model gives
 probabilities. L1 and L2 penalise every kernel and no bias; dropout follows every hidden layer.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import keras
 import numpy as np
 
+from capsearch.randomness import initial_weights
 from capsearch.records import Candidate
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
@@ -18,26 +18,6 @@ OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     "rmsprop": keras.optimizers.RMSprop,
     "sgd": keras.optimizers.SGD,
 }
-
-
-def initial_weights(candidate: Candidate, features: int, seed: int) -> list[np.ndarray]:
-    """Kernel and bias of every layer, in order: Glorot-uniform kernels, zero biases, float32.
-
-    A kernel of shape (i, o) is uniform on +-sqrt(6 / (i + o)): Glorot and Bengio (2010), eq. 16.
-    """
-    rng = np.random.default_rng([seed, 0])
-    widths = [features, *candidate.units, 1]
-    weights = []
-    for inputs, outputs in pairwise(widths):
-        limit = np.float32(np.sqrt(6.0 / (inputs + outputs)))
-        kernel = rng.random((inputs, outputs), dtype=np.float32) * (2 * limit) - limit
-        weights += [kernel, np.zeros(outputs, np.float32)]
-    return weights
-
-
-def row_order(order: int, epoch: int, rows: int) -> np.ndarray:
-    """The order of the training rows in an epoch (0-based), an int64 permutation of `rows`."""
-    return np.random.default_rng([order, 1, epoch]).permutation(rows)
 
 
 def build(

@@ -141,8 +141,7 @@ def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:
     tracked = tracking is not None and not tracker.missing
     if not tracked:
         watch.warn(
-            "not everything could be written to MLflow; run the same command again when it is "
-            "back"
+            "not everything could be written to MLflow; run the same command again when it is back"
         )
     result = document(record, tracking, files.page)
     opened.store.finish(opened.study, result, tracked=tracked)

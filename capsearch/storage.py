@@ -76,6 +76,12 @@ class StudyStore:
             self._optuna = optuna.storages.RDBStorage(url, engine_kwargs=_engine_settings(url))
             _set_pragmas(self._optuna.engine)
 
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+        self._optuna.remove_session()
+        self._optuna.engine.dispose()
+
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:

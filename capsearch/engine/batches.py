@@ -11,7 +11,7 @@ from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
 from capsearch.engine.kernels import Inputs, Plan, by_columns
-from capsearch.model import row_order
+from capsearch.randomness import row_order
 
 SPARSE_BELOW = 0.5  # share of nonzeros under which the sparse product is as fast, at 4 to 64 units
 _ONES = np.empty(0, np.int64), np.empty(0, np.int32)

@@ -13,8 +13,9 @@ import tensorflow as tf
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import Trained
-from capsearch.model import build, optimizer, row_order
+from capsearch.engine.base import Trained, diverged
+from capsearch.model import build, optimizer
+from capsearch.randomness import row_order
 from capsearch.records import Curve, Job, Outcome
 
 VALIDATION_BATCH = 512  # TensorFlow holds nonzeros x units floats: 8 times more is 0.5 GB more
@@ -70,7 +71,7 @@ def _train(job: Job, data: SearchData) -> Trained:
     curve = Curve(**{ours: tuple(map(float, history[theirs])) for ours, theirs in SERIES.items()})
     finite = np.isfinite(curve.loss) & np.isfinite(curve.val_loss)
     if not finite.all():
-        return Trained(Outcome.failed(divergence(finite), curve, seconds), ())
+        return Trained(Outcome.failed(diverged(int(np.argmin(finite)) + 1), curve, seconds), ())
     losses = _losses(model, data.validation)
     best = int(np.argmin(curve.val_loss))
     outcome = Outcome(
@@ -82,11 +83,6 @@ def _train(job: Job, data: SearchData) -> Trained:
         val_losses=losses,
     )
     return Trained(outcome, tuple(np.asarray(w) for w in model.get_weights()))
-
-
-def divergence(finite: np.ndarray) -> str:
-    """Why a job failed whose losses are finite in these epochs only."""
-    return f"diverged: loss became NaN or infinite at epoch {int(np.argmin(finite)) + 1}"
 
 
 def _losses(model: keras.Model, rows: Rows) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from capsearch.data.source import SearchData
-from capsearch.engine.base import Trained
+from capsearch.engine.base import Trained, diverged
 from capsearch.engine.batches import Batches
 from capsearch.engine.kernels import score, train_epoch
 from capsearch.engine.network import network, rule_of, weights_of
@@ -75,9 +75,8 @@ def _train(job: Job, batches: Batches) -> Trained:
         )
         loss, _, val_loss, _ = epochs[-1]
         if not math.isfinite(loss) or not math.isfinite(val_loss):
-            reason = f"diverged: loss became NaN or infinite at epoch {epoch + 1}"
             seconds = time.perf_counter() - started
-            return Trained(Outcome.failed(reason, _curve(epochs), seconds), ())
+            return Trained(Outcome.failed(diverged(epoch + 1), _curve(epochs), seconds), ())
         if val_loss < best_loss:
             best, best_loss = epoch, val_loss
             kept = (net.kernel.copy(), net.rest.copy(), losses.copy())

@@ -21,8 +21,11 @@ from typing import Any
 from capsearch.errors import CapsearchError
 from capsearch.records import Job, Outcome
 
-ENGINES = {"fit": "capsearch.engine.fit:FitEngine"}
-PACKS = {"fit": 1}
+ENGINES = {
+    "packed": "capsearch.engine.packed:PackedEngine",
+    "fit": "capsearch.engine.fit:FitEngine",
+}
+PACKS = {"packed": 32, "fit": 1}
 TRAIN = "capsearch.engine.process:train"
 _spawn = get_context("spawn")
 

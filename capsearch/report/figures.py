@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from capsearch.records import StudyRecord, Trial
 
 # Okabe and Ito (2008): told apart by readers with any colour vision.
 BLUE, ORANGE, GREEN, GREY, RED = "#0072B2", "#D55E00", "#007A5E", "#8A8F98", "#CC3311"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "capsearch",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -109,7 +110,9 @@ def seeds_of_choice(record: StudyRecord) -> str:
         ):
             for losses in series:
                 axes.plot(range(1, len(losses) + 1), losses, color=colour, lw=0.9, alpha=0.5)
-            mean = [np.mean([v for v in column if v is not None]) for column in zip_longest(*series)]
+            mean = [
+                np.mean([v for v in column if v is not None]) for column in zip_longest(*series)
+            ]
             axes.plot(range(1, len(mean) + 1), mean, color=colour, lw=2.2, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
@@ -118,9 +121,7 @@ def seeds_of_choice(record: StudyRecord) -> str:
         return _svg(figure)
 
 
-def _scatter_trials(
-    axes: Axes, record: StudyRecord, means: np.ndarray, errors: np.ndarray
-) -> int:
+def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: np.ndarray) -> int:
     """Every trial as a faint dot, the axis fitted to what matters; returns how many lie above."""
     done = [t for t in record.trials if t.outcome and t.outcome.complete]
     losses = np.array([t.outcome.val_loss for t in done if t.outcome])

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from capsearch.engine.fit import FitEngine
-from capsearch.model import build, initial_weights, optimizer, row_order
+from capsearch.model import build, optimizer
+from capsearch.randomness import initial_weights, row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import SMALL, EngineContract, job
 from tests.fakes import dense_of, toy_data

@@ -10,7 +10,7 @@ from capsearch.engine import batches as batches_module
 from capsearch.engine.batches import Batches
 from capsearch.engine.kernels import _activate, compiled
 from capsearch.engine.network import network, weights_of
-from capsearch.model import initial_weights, row_order
+from capsearch.randomness import initial_weights, row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import job
 

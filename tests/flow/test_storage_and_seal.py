@@ -1,5 +1,7 @@
 """Storage and ledger, on SQLite and on a real PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,9 @@ JOB = baseline_trials(STUDY, SPEC, SPEC.space_for(20))[0].job
 
 
 @pytest.fixture
-def store(storage_url: str) -> StudyStore:
-    return StudyStore(storage_url)
+def store(storage_url: str) -> Iterator[StudyStore]:
+    with closing(StudyStore(storage_url)) as opened:
+        yield opened
 
 
 def test_an_outcome_comes_back_as_it_was_stored(store: StudyStore) -> None:

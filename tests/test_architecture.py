@@ -1,0 +1,70 @@
+"""The rules of the house, as tests."""
+
+import ast
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capsearch.data.source import SearchData
+
+PACKAGE = Path(__file__).parents[1] / "capsearch"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SLOW = ("tensorflow", "keras", "mlflow", "optuna", "pandas", "sklearn", "matplotlib", "numba")
+
+
+def calls(path: Path) -> list[str]:
+    """The names of everything that a module calls."""
+    tree = ast.walk(ast.parse(path.read_text()))
+    called = [node.func for node in tree if isinstance(node, ast.Call)]
+    return [f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "") for f in called]
+
+
+def test_imports_go_down_only_and_libraries_stay_in_their_homes() -> None:
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=PACKAGE.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+
+
+def test_test_rows_are_asked_for_by_the_seal_alone() -> None:
+    assert [p.name for p in MODULES if "test_data" in calls(p)] == ["seal.py"]
+
+
+def test_what_a_search_sees_has_no_place_for_test_rows() -> None:
+    assert not [f.name for f in dataclasses.fields(SearchData) if "test" in f.name]
+
+
+def test_no_pickle_is_ever_loaded() -> None:
+    for path in MODULES:
+        text = path.read_text()
+        assert "import pickle" not in text, path
+        assert "allow_pickle=True" not in text, path
+        assert "safe_mode=False" not in text, path
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    assert [p for p in MODULES if not ast.get_docstring(ast.parse(p.read_text()))] == []
+    assert not list(PACKAGE.rglob("utils.py"))
+
+
+def test_modules_stay_small_enough_to_read() -> None:
+    long = {p.name for p in MODULES if len(p.read_text().splitlines()) > 300}
+    assert long == {"kernels.py"}  # Numba's cache looks at one file only: they stay together
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["study", "--help"], ["study"], ["--nonsense"]])
+def test_help_and_usage_errors_need_no_slow_library(arguments: list[str]) -> None:
+    code = (
+        f"import sys; sys.argv = ['capsearch', *{arguments!r}]\n"
+        "from capsearch.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"loaded = [name for name in {SLOW!r} if name in sys.modules]\n"
+        "print(); print('loaded:', loaded)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "loaded: []"
