@@ -15,7 +15,7 @@ from capsearch import search
 from capsearch.engine.process import EngineProcess, Limits
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalTask, last_look
-from capsearch.records import StudyRecord, Tracking, Trial
+from capsearch.records import StudyRecord, Trial
 from capsearch.report.document import document
 from capsearch.report.page import ReportFiles, write
 from capsearch.selection import CapacityCurve, choose
@@ -60,15 +60,13 @@ def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
     opened = open_study(name, where)
     record = assemble(opened)
     row = opened.store.row(opened.study)
-    known = row.document["tracking"] if row and row.document else {}
-    tracking = Tracking(**known) if known.get("run_id") else None
-    return write(record, opened.reports, tracking)
+    return write(record, opened.reports, row.tracking if row else None)
 
 
 def _complete(opened: Opened) -> Finished | None:
     """The study as it stands, when there is nothing left to do: no training, no opening."""
     row = opened.store.row(opened.study)
-    if row is None or row.document is None or not row.tracked:
+    if row is None or row.document is None or row.tracking is None:
         return None
     if not Path(row.document["report"]).is_file():
         return None
@@ -138,11 +136,11 @@ def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:
     model = opened.model_folder(record.choice.key) / "mlflow"
     tracking = tracker.finish(record, files.page, files.figures, model)
     files = write(record, opened.reports, tracking)
-    tracked = tracking is not None and not tracker.missing
-    if not tracked:
+    if tracking is None or tracker.missing:
         watch.warn(
             "not everything could be written to MLflow; run the same command again when it is back"
         )
     result = document(record, tracking, files.page)
-    opened.store.finish(opened.study, result, tracked=tracked)
+    whole = tracking if not tracker.missing else None
+    opened.store.finish(opened.study, result, whole)
     return Finished(record, result, worked=True)

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 
 from capsearch.errors import BadRequest, StoreUnavailable
-from capsearch.records import Job, Outcome, Study
+from capsearch.records import Job, Outcome, Study, Tracking
 
 PATIENCE = 60  # seconds that a writer waits for another one's lock on a SQLite file
 
@@ -36,7 +36,7 @@ _studies = sa.Table(
     sa.Column("started_at", sa.String(40), nullable=False),
     sa.Column("seconds", sa.Float, nullable=False, default=0.0),
     sa.Column("document", sa.Text),  # the result as JSON, once the study is complete
-    sa.Column("tracked", sa.Boolean, nullable=False, default=False),  # MLflow has all of it
+    sa.Column("tracking", sa.Text),  # where MLflow has it, as JSON, once it has all of it
 )
 _outcomes = sa.Table(
     "capsearch_outcome",
@@ -58,7 +58,7 @@ class StudyRow:
     started_at: str
     seconds: float
     document: dict[str, Any] | None
-    tracked: bool
+    tracking: Tracking | None  # None while MLflow does not have all of it
 
 
 class StudyStore:
@@ -101,7 +101,6 @@ class StudyStore:
             "digest": study.digest,
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": 0.0,
-            "tracked": False,
         }
         with self._guarded(), self.engine.begin() as connection:
             known = sa.select(_studies.c.key).where(_studies.c.key == study.key)
@@ -112,10 +111,7 @@ class StudyStore:
         """Every study in this storage, oldest first."""
         with self._guarded(), self.engine.connect() as connection:
             found = connection.execute(sa.select(_studies).order_by(_studies.c.started_at)).all()
-        return tuple(
-            StudyRow(r.key, r.name, r.digest, r.started_at, r.seconds, _load(r.document), r.tracked)
-            for r in found
-        )
+        return tuple(map(_study_row, found))
 
     def row(self, study: Study) -> StudyRow | None:
         return next((r for r in self.rows() if r.key == study.key), None)
@@ -125,9 +121,12 @@ class StudyStore:
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(_studies.update().where(_studies.c.key == study.key).values(changed))
 
-    def finish(self, study: Study, document: Mapping[str, Any], *, tracked: bool) -> None:
-        """Mark the study complete, with its result."""
-        changed = {"document": json.dumps(document), "tracked": tracked}
+    def finish(
+        self, study: Study, document: Mapping[str, Any], tracking: Tracking | None
+    ) -> None:
+        """Mark the study complete, with its result; `tracking` once MLflow has all of it."""
+        where = None if tracking is None else json.dumps(asdict(tracking))
+        changed = {"document": json.dumps(document), "tracking": where}
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(_studies.update().where(_studies.c.key == study.key).values(changed))
 
@@ -224,5 +223,9 @@ def _outcome(row: Any) -> Outcome:
     return Outcome.from_dict(json.loads(row.outcome), losses)
 
 
-def _load(text: str | None) -> dict[str, Any] | None:
-    return None if text is None else json.loads(text)
+def _study_row(row: Any) -> StudyRow:
+    document = None if row.document is None else json.loads(row.document)
+    tracking = None if row.tracking is None else Tracking(**json.loads(row.tracking))
+    return StudyRow(
+        row.key, row.name, row.digest, row.started_at, row.seconds, document, tracking
+    )

@@ -32,12 +32,13 @@ def postgres() -> Iterator[str]:
     folder, port = Path(tempfile.mkdtemp(prefix="capsearch-pg-")), free_port()
     if user:
         shutil.chown(folder, user)
-    data = folder / "data"
-    run = [homes[-1] / "initdb", "-D", data, "-U", "capsearch", "-A", "trust", "--no-sync"]
+    data = str(folder / "data")
+    home = str(homes[-1])
+    run = [f"{home}/initdb", "-D", data, "-U", "capsearch", "-A", "trust", "--no-sync"]
     subprocess.run(run, check=True, user=user, capture_output=True, cwd=folder)
     options = f"-h 127.0.0.1 -p {port} -k {folder} -F"
-    control = [homes[-1] / "pg_ctl", "-D", data, "-w"]
-    start = [*control, "-l", folder / "log", "-o", options, "start"]
+    control = [f"{home}/pg_ctl", "-D", data, "-w"]
+    start = [*control, "-l", str(folder / "log"), "-o", options, "start"]
     subprocess.run(start, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         yield f"postgresql+psycopg://capsearch@127.0.0.1:{port}/postgres"

@@ -4,7 +4,7 @@ What every engine promises, and `tests/contracts/engine.py` checks of each:
 
 - an outcome depends on its job and the data alone: not on the other jobs, nor on their order;
 - initial weights and the batch order of each epoch come from the job's seed through
-  `capsearch.randomness`, so two engines given one job start from the same point and see the same batches;
+  `capsearch.randomness`, so two engines given one job start alike and see the same batches;
 - after every epoch the validation rows are scored with dropout off; training ends `patience`
   epochs after the best one, and figures and weights are those of the best epoch;
 - losses are data losses: the L1 and L2 penalties steer training and are not counted;
@@ -35,6 +35,8 @@ def diverged(epoch: int) -> str:
 
 
 class Engine(Protocol):
+    """What trains. Final classes satisfy it; to change what one does, wrap it."""
+
     pack: int
     """How many jobs this engine wants at a time."""
 

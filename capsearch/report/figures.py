@@ -77,8 +77,7 @@ def overfit_pair(pair: Sequence[tuple[str, Trial]]) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = _figure(8.6, 4.0)
         for (name, trial), marker, colour in zip(pair, ("x", "o"), (RED, BLUE), strict=True):
-            if trial.outcome is None or not trial.outcome.complete:
-                continue
+            assert trial.outcome is not None  # the pair holds completed trials only
             losses, best = trial.outcome.curve.val_loss, trial.outcome.best_epoch
             epochs = range(1, len(losses) + 1)
             label = f"{name} ({trial.candidate.label}, {trial.parameters:,} parameters)"
@@ -98,7 +97,7 @@ def overfit_pair(pair: Sequence[tuple[str, Trial]]) -> str:
 
 
 def seeds_of_choice(record: StudyRecord) -> str:
-    """Training and validation loss of the selected network, a thin line a seed, their means bold."""
+    """Training and validation loss of the selected network: a thin line a seed, means bold."""
     with mpl.rc_context(STYLE):
         figure, axes = _figure(8.6, 3.8)
         chosen = record.choice.selected.candidate

@@ -45,8 +45,9 @@ def in_words(name: str, trial: Trial) -> str:
 
 
 def pair_to_compare(trials: Sequence[Trial], chosen: Trial, best: Trial) -> list[tuple[str, Trial]]:
-    """The baselines 'original' and 'smaller', or the best and the selected network without them."""
-    named = {t.name: t for t in trials if t.group == "baseline"}
+    """The baselines 'original' and 'smaller'; without them, the best and the selected network."""
+    trained = (t for t in trials if t.outcome and t.outcome.complete)
+    named = {t.name: t for t in trained if t.group == "baseline"}
     if {"original", "smaller"} <= set(named):
         return [("original", named["original"]), ("smaller", named["smaller"])]
     return [("best", best), ("selected", chosen)]

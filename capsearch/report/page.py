@@ -65,7 +65,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         tracking=tracking,
         version=__version__,
         times=record.choice.best.parameters / record.choice.selected.parameters,
-        figures={name: Markup(_unique_ids(name, svg)) for name, svg in drawn.items()},
+        figures={name: _inline(name, svg) for name, svg in drawn.items()},
         pair=_pair(record),
         words=[in_words(name, trial) for name, trial in _pair(record)],
         baselines=[t for t in record.trials if t.group == "baseline"],
@@ -107,10 +107,13 @@ def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
     return rows
 
 
-def _unique_ids(name: str, svg: str) -> str:
-    """Figures share one page: an id of one must not be found in another."""
+def _inline(name: str, svg: str) -> Markup:
+    """A figure for the page, where an id of one must not be found in another.
+
+    It is matplotlib's own output, which escapes every text, so it is not escaped again.
+    """
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    return Markup(re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg))  # noqa: S704
 
 
 def _described(candidate: Candidate) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from capsearch.errors import BadRequest, SealBroken, StoreUnavailable
-from capsearch.records import Outcome
+from capsearch.records import Outcome, Tracking
 from capsearch.seal import Ledger, Seal
 from capsearch.search import baseline_trials
 from capsearch.storage import StudyStore, redacted
@@ -48,9 +48,10 @@ def test_a_study_is_listed_with_its_time_and_its_result(store: StudyStore) -> No
     store.begin(STUDY)
     store.add_seconds(STUDY, 2.0)
     store.add_seconds(STUDY, 0.5)
-    store.finish(STUDY, {"a": 1}, tracked=True)
+    place = Tracking("sqlite:///m.db", "1", "abc", "capsearch-toy/1")
+    store.finish(STUDY, {"a": 1}, place)
     (row,) = store.rows()
-    assert (row.key, row.seconds, row.document, row.tracked) == (STUDY.key, 2.5, {"a": 1}, True)
+    assert (row.key, row.seconds, row.document, row.tracking) == (STUDY.key, 2.5, {"a": 1}, place)
 
 
 def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(store: StudyStore) -> None:

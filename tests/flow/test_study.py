@@ -1,0 +1,300 @@
+"""A whole study on real reviews, by the command that people type: undisturbed, cut, and repeated."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.real
+
+STUDY = """
+[data]
+source = "rotten_tomatoes"
+vocabulary = 1000
+[space]
+layers = { low = 0, high = 2 }
+units = { low = 1, high = 16, log = true }
+dropout = { low = 0.0, high = 0.5 }
+learning_rate = { low = 3e-3, high = 3e-2, log = true }
+[training]
+epochs = 8
+patience = 2
+[search]
+trials = 12
+rungs = 3
+[select]
+replicates = 3
+[[baseline]]
+name = "original"
+units = [16, 16]
+[[baseline]]
+name = "smaller"
+units = [4, 4]
+"""
+NUMBER, TEXT = {"type": "number"}, {"type": "string", "minLength": 1}
+COUNT = {"type": "integer", "minimum": 0}
+SPLITS = ("train", "validation", "test")
+
+
+def closed(properties: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema of an object with exactly these properties."""
+    return {
+        "type": "object", "properties": properties, "required": list(properties),
+        "additionalProperties": False,
+    }  # fmt: skip
+
+
+ESTIMATE = {
+    "units": {"type": "array", "items": {"type": "integer", "minimum": 1}},
+    **dict.fromkeys(("l1", "l2", "dropout", "learning_rate"), NUMBER),
+    "parameters": {"type": "integer", "minimum": 1},
+    **dict.fromkeys(("val_loss", "val_loss_se"), NUMBER),
+}
+CONTRACT = closed(
+    {
+        "study": TEXT,
+        "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "status": {"const": "complete"},
+        "data": closed(
+            {
+                "source": TEXT,
+                "sizes": closed(dict.fromkeys(SPLITS, {"type": "integer", "minimum": 1})),
+                "fingerprints": closed(dict.fromkeys(SPLITS, TEXT)),
+            }
+        ),
+        "trials": closed(dict.fromkeys(("complete", "failed", "pruned"), COUNT)),
+        "best": closed(ESTIMATE),
+        "selected": closed(ESTIMATE | {"rule": TEXT, "reason": TEXT}),
+        "test": closed(
+            {"loss": NUMBER, "accuracy": NUMBER, "opened_at": TEXT, "openings": {"const": 1}}
+        ),
+        "tracking": closed(dict.fromkeys(("uri", "experiment_id", "run_id"), TEXT)),
+        "report": TEXT,
+        "seconds": NUMBER,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of its own with one study in it, sharing the prepared data of the session."""
+
+    folder: Path
+    cache: Path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = os.environ | {"CAPSEARCH_CACHE": str(self.cache), "COLUMNS": "80"}
+        for name in ("MLFLOW_TRACKING_URI", "CAPSEARCH_STORAGE", "CAPSEARCH_ROOT"):
+            environment.pop(name, None)
+        return subprocess.Popen(
+            [sys.executable, "-m", "capsearch", *arguments], cwd=self.folder, env=environment,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def study(self, *arguments: str) -> tuple[dict[str, Any], str]:
+        process = self.start("study", "mine", "--json", *arguments)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        return json.loads(out), err
+
+    def rows(self, database: str, query: str) -> list[Any]:
+        path = self.folder / "mlruns" / database
+        if not path.exists():
+            return []
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
+            try:
+                return connection.execute(query).fetchall()
+            except sqlite3.OperationalError:  # the tables are not there yet
+                return []
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def place(tmp_path: Path, cache: Path) -> Place:
+    (tmp_path / "mine.toml").write_text(STUDY)
+    return Place(tmp_path, cache)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Place, dict[str, Any]]:
+    """One study that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("done")
+    (folder / "mine.toml").write_text(STUDY)
+    place = Place(folder, cache)
+    return place, place.study()[0]
+
+
+def lasting(document: dict[str, Any]) -> dict[str, Any]:
+    """What must be equal in every run of one study, however often it was cut."""
+    kept = {k: v for k, v in document.items() if k not in ("tracking", "report", "seconds")}
+    return kept | {"test": {k: v for k, v in kept["test"].items() if k != "opened_at"}}
+
+
+def check_whole(place: Place) -> None:
+    """Nothing is left running or doubled, and MLflow has what the storage has."""
+    assert place.rows("studies.db", "SELECT count(*) FROM capsearch_opening") == [(1,)]
+    states = place.rows("studies.db", "SELECT state, count(*) FROM trials GROUP BY state")
+    assert states == [("COMPLETE", 12)]
+    assert place.rows("studies.db", "SELECT count(*) FROM capsearch_outcome") == [(2 + 12 + 9,)]
+    query = (
+        "SELECT t.value, count(*) FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
+        "AND t.key = 'capsearch.trial' WHERE r.lifecycle_stage = 'active' "
+        "AND r.status = 'FINISHED' GROUP BY t.value"
+    )
+    runs = place.rows("mlflow.db", query)
+    assert len(runs) == 2 + 12 + 9
+    assert {count for _, count in runs} == {1}
+    running = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
+    assert place.rows("mlflow.db", running) == [(0,)]
+
+
+def test_the_document_keeps_its_contract_exactly(done: tuple[Place, dict[str, Any]]) -> None:
+    place, document = done
+    jsonschema.validate(document, CONTRACT)
+    assert document["trials"] == {"complete": 14, "failed": 0, "pruned": 0}
+    assert document["selected"]["parameters"] <= document["best"]["parameters"]
+    assert Path(document["report"]).is_file()
+    check_whole(place)
+
+
+def test_a_second_run_does_nothing_and_says_the_same(done: tuple[Place, dict[str, Any]]) -> None:
+    place, document = done
+    before = {p: p.stat().st_mtime_ns for p in place.folder.rglob("report.html")}
+    again, err = place.study()
+    assert again == document
+    assert "Nothing to do" in err
+    assert {p: p.stat().st_mtime_ns for p in place.folder.rglob("report.html")} == before
+    check_whole(place)
+
+
+def test_the_report_is_rebuilt_from_the_storage_alone(done: tuple[Place, dict[str, Any]]) -> None:
+    place, document = done
+    report = Path(document["report"])
+    text = report.read_text()
+    report.unlink()
+    process = place.start("report", "mine")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.strip() == str(report)
+    assert report.read_text() == text
+
+
+def test_the_registered_model_loads_and_reproduces_its_validation_loss(
+    done: tuple[Place, dict[str, Any]],
+) -> None:
+    place, _ = done
+    code = """
+import sys, mlflow, mlflow.keras, numpy as np
+from pathlib import Path
+from capsearch.data import cache
+mlflow.set_tracking_uri("sqlite:///mlruns/mlflow.db")
+model = mlflow.keras.load_model("models:/capsearch-mine/1")
+rows = cache.load(next(Path(sys.argv[1]).iterdir())).validation
+p = np.clip(model.predict(rows.x.toarray(), verbose=0).ravel().astype(float), 1e-7, 1 - 1e-7)
+print("loss", -np.mean(rows.y * np.log(p) + (1 - rows.y) * np.log1p(-p)))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(place.cache)],
+        cwd=place.folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loss = float(run.stdout.split("loss")[1])
+    choice = place.rows("studies.db", "SELECT choice FROM capsearch_opening")[0][0]
+    query = f"SELECT outcome FROM capsearch_outcome WHERE job = '{choice}'"
+    stored = json.loads(place.rows("studies.db", query)[0][0])["val_loss"]
+    assert loss == pytest.approx(stored, rel=1e-5)
+
+
+def trained(place: Place, count: int) -> bool:
+    found = place.rows("studies.db", "SELECT count(*) FROM capsearch_outcome")
+    return bool(found) and found[0][0] >= count
+
+
+def opened(place: Place) -> bool:
+    return bool(place.rows("studies.db", "SELECT 1 FROM capsearch_opening"))
+
+
+def scored(place: Place) -> bool:
+    query = "SELECT 1 FROM capsearch_opening WHERE score IS NOT NULL"
+    return bool(place.rows("studies.db", query))
+
+
+MOMENTS: dict[str, Callable[[Place], bool]] = {
+    "at the start": lambda place: (place.folder / "mlruns" / "studies.db").exists(),
+    "in the baselines": lambda place: trained(place, 1),
+    "in the search": lambda place: trained(place, 6),
+    "in the replicates": lambda place: trained(place, 15),
+    "before the last look": lambda place: trained(place, 23),
+    "between opening and score": opened,
+    "before the report": scored,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
+def test_a_study_that_was_cut_ends_as_if_it_had_not_been(
+    place: Place, done: tuple[Place, dict[str, Any]], moment: str, stop: signal.Signals
+) -> None:
+    process = place.start("study", "mine", "--engine", "packed")
+    while not MOMENTS[moment](place) and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(stop)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == (-stop if stop == signal.SIGKILL else 143), err
+    known = {row[0] for row in place.rows("studies.db", "SELECT job FROM capsearch_outcome")}
+    document, _ = place.study()
+    jsonschema.validate(document, CONTRACT)
+    assert lasting(document) == lasting(done[1])
+    assert known <= {row[0] for row in place.rows("studies.db", "SELECT job FROM capsearch_outcome")}
+    check_whole(place)
+
+
+def test_ctrl_c_saves_the_state_and_says_so(place: Place) -> None:
+    process = place.start("study", "mine")
+    while not trained(place, 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command goes on where this one ended" in " ".join(err.split())
+    assert "Traceback" not in err
+    running = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
+    assert place.rows("mlflow.db", running) == [(0,)]
+
+
+def test_a_study_of_which_every_trial_diverges_fails_in_words_and_loses_nothing(
+    place: Place,
+) -> None:
+    wild = STUDY.replace("low = 3e-3, high = 3e-2", "low = 1e30, high = 1e35")
+    wild = wild.replace("[training]", '[training]\noptimizer = "sgd"\nlearning_rate = 1e30\nl2 = 1.0')
+    (place.folder / "mine.toml").write_text(wild)
+    process = place.start("study", "mine", "--json")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, ""), err
+    assert "every trial of mine failed: 14 x diverged: loss became NaN or infinite" in err
+    assert "Traceback" not in err
+    assert trained(place, 14)
+    assert not opened(place)
+
+
+def test_the_reference_engine_reaches_the_same_end(place: Place) -> None:
+    text = STUDY.replace("trials = 12", "trials = 3").replace("replicates = 3", "replicates = 2")
+    (place.folder / "mine.toml").write_text(text.replace("epochs = 8", "epochs = 3"))
+    document, _ = place.study("--engine", "fit")
+    jsonschema.validate(document, CONTRACT)
+    assert np.isfinite(document["test"]["loss"])
