@@ -156,27 +156,30 @@ def data(name: Name, cache: Cache = None) -> None:
 
 def main() -> NoReturn:
     """Entry point: every error that capsearch raises ends in its message and exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
     except CapsearchError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on where this one ended", 130)
-    except _Terminated:
-        _fail("terminated; the same command goes on where this one ended", 143)
+    except _Stopped as stopped:
+        word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
+        _fail(f"{word}; the same command goes on where this one ended", 128 + stopped.number)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)
 
 
-class _Terminated(BaseException):
-    """SIGTERM: unwinds like Ctrl-C, so that state is saved."""
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM: unwinds everything, so that state is saved."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
-def _terminate(_: int, __: FrameType | None) -> None:
-    raise _Terminated
+def _stop(number: int, _: FrameType | None) -> None:
+    raise _Stopped(number)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -201,7 +201,7 @@ def baseline_trials(study: Study, spec: StudySpec, space: Space) -> list[Trial]:
 
 
 def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
-    """Fresh seeds for the best of every rung, ordered by replicate so that packs share batches.
+    """Fresh seeds for the finalists, ordered by replicate so that packs share batches.
 
     A finalist that was still improving at its last epoch gets twice as many, or its rung would be
     judged by its training and not by its capacity.
@@ -213,7 +213,7 @@ def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
             if finalist.outcome and finalist.outcome.at_ceiling(epochs):
                 epochs *= 2
             name = f"{finalist.name} #{number}"
-            id_ = f"replicate/{finalist.rung}/{number}"
+            id_ = f"replicate/{finalist.id}/{number}"
             job = job_of(spec, finalist.candidate, number, epochs)
             rung, parameters = finalist.rung, finalist.parameters
             replicates.append(Trial(id_, "replicate", rung, name, job, parameters))

@@ -7,7 +7,7 @@ that a choice is read from holds fresh seeds only. No Keras, no Optuna, no clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 
@@ -82,19 +82,21 @@ def estimate(replicates: Sequence[Trial]) -> Estimate | None:
 
 
 def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """The best completed trial of every rung, smallest rung first: the finalists.
+    """The finalists, smallest first: the best of every rung, and whatever beats all smaller ones.
 
-    A larger rung's best stays in even when it is worse than a smaller one's: single trials are
-    noisy, and the curve must show where growing stops paying.
+    The second kind keeps a small network in the race that lost its rung to a larger one by a hair.
+    The first kind stays in even when it is worse than a smaller one: single trials are noisy, and
+    the curve must show where growing stops paying. Failed trials are never finalists.
     """
-    winners: dict[int, Trial] = {}
-    for trial in trials:
-        if trial.outcome is None or not trial.outcome.complete:
-            continue
-        held = winners.get(trial.rung)
-        if held is None or _loss(trial) < _loss(held):
-            winners[trial.rung] = trial
-    return tuple(sorted(winners.values(), key=lambda t: t.parameters))
+    done = [t for t in trials if t.outcome and t.outcome.complete]
+    winners = {t.rung: t for t in sorted(done, key=_loss, reverse=True)}
+    lowest, finalists = inf, list[Trial]()
+    for trial in sorted(done, key=lambda t: (t.parameters, _loss(t))):
+        grown = not finalists or finalists[-1].parameters < trial.parameters
+        if grown and (_loss(trial) < lowest or trial is winners[trial.rung]):
+            finalists.append(trial)
+        lowest = min(lowest, _loss(trial))
+    return tuple(finalists)
 
 
 def best(curve: CapacityCurve, percent: float) -> tuple[Estimate, str]:

@@ -121,9 +121,7 @@ class StudyStore:
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(_studies.update().where(_studies.c.key == study.key).values(changed))
 
-    def finish(
-        self, study: Study, document: Mapping[str, Any], tracking: Tracking | None
-    ) -> None:
+    def finish(self, study: Study, document: Mapping[str, Any], tracking: Tracking | None) -> None:
         """Mark the study complete, with its result; `tracking` once MLflow has all of it."""
         where = None if tracking is None else json.dumps(asdict(tracking))
         changed = {"document": json.dumps(document), "tracking": where}
@@ -226,6 +224,4 @@ def _outcome(row: Any) -> Outcome:
 def _study_row(row: Any) -> StudyRow:
     document = None if row.document is None else json.loads(row.document)
     tracking = None if row.tracking is None else Tracking(**json.loads(row.tracking))
-    return StudyRow(
-        row.key, row.name, row.digest, row.started_at, row.seconds, document, tracking
-    )
+    return StudyRow(row.key, row.name, row.digest, row.started_at, row.seconds, document, tracking)

@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 import matplotlib as mpl
@@ -55,6 +54,7 @@ def capacity_curve(record: StudyRecord) -> str:
                 "best + one standard error", (1, best.mean + best.se),
                 xycoords=("axes fraction", "data"), xytext=(0, 4), textcoords="offset points",
                 ha="right", color="#4b5563", fontsize=9,
+                bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1},
             )  # fmt: skip
         axes.plot(best.parameters, best.mean, "s", color=BLUE, ms=10, mfc="none", mew=1.8,
                   label=f"best: {best.candidate.label}")  # fmt: skip
@@ -65,10 +65,11 @@ def capacity_curve(record: StudyRecord) -> str:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _short(v)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("parameters (log scale)")
-        note = f"trials above the picture: {outside}" if outside else ""
         axes.set_ylabel("validation loss")
-        axes.set_title(note, fontsize=9, loc="right", color="#4b5563")
-        axes.legend(loc="upper right", fontsize=9, ncols=2)
+        if outside:
+            axes.text(0.995, 0.97, f"{outside} trials lie above the picture", fontsize=9,
+                      ha="right", va="top", transform=axes.transAxes, color="#4b5563")  # fmt: skip
+        figure.legend(loc="outside upper left", fontsize=9, ncols=3)
         return _svg(figure)
 
 
@@ -109,9 +110,7 @@ def seeds_of_choice(record: StudyRecord) -> str:
         ):
             for losses in series:
                 axes.plot(range(1, len(losses) + 1), losses, color=colour, lw=0.9, alpha=0.5)
-            mean = [
-                np.mean([v for v in column if v is not None]) for column in zip_longest(*series)
-            ]
+            mean = np.mean([losses[: min(map(len, series))] for losses in series], axis=0)
             axes.plot(range(1, len(mean) + 1), mean, color=colour, lw=2.2, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
@@ -125,7 +124,7 @@ def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: 
     done = [t for t in record.trials if t.outcome and t.outcome.complete]
     losses = np.array([t.outcome.val_loss for t in done if t.outcome])
     low = min((means - errors).min(), losses.min())
-    high = max((means + errors).max(), float(np.quantile(losses, 0.8)))
+    high = max((means + errors).max(), float(np.quantile(losses, 0.6)))
     pad = max(high - low, 1e-6)
     for group, marker, colour, label in (
         ("search", ".", GREY, "search trials, one seed"),
@@ -137,7 +136,7 @@ def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: 
                 [t.parameters for t in mine], [t.outcome.val_loss for t in mine if t.outcome],
                 marker, color=colour, ms=7 if marker == "." else 5, alpha=0.65, lw=0, label=label,
             )  # fmt: skip
-    top = high + 0.55 * pad
+    top = high + 0.12 * pad
     axes.set_ylim(low - 0.08 * pad, top)
     return int((losses > top).sum())
 

@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"strength": _strength, "clock": _clock, "described": _described}
+    environment.filters["moment"] = _moment
     return environment.get_template("page.html").render(
         record=record,
         study=record.study,
@@ -130,6 +132,10 @@ def _described(candidate: Candidate) -> str:
 
 def _strength(value: float) -> str:
     return f"{value:.1e}" if value else "–"
+
+
+def _moment(iso: str) -> str:
+    return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""A whole study on real reviews, by the command that people type: undisturbed, cut, and repeated."""
+"""A whole study on real reviews, by the command people type: undisturbed, cut, and repeated."""
 
 import json
 import os
@@ -70,7 +70,7 @@ CONTRACT = closed(
         "data": closed(
             {
                 "source": TEXT,
-                "sizes": closed(dict.fromkeys(SPLITS, {"type": "integer", "minimum": 1})),
+                "sizes": closed(dict.fromkeys(SPLITS, COUNT)),
                 "fingerprints": closed(dict.fromkeys(SPLITS, TEXT)),
             }
         ),
@@ -151,14 +151,15 @@ def check_whole(place: Place) -> None:
     assert place.rows("studies.db", "SELECT count(*) FROM capsearch_opening") == [(1,)]
     states = place.rows("studies.db", "SELECT state, count(*) FROM trials GROUP BY state")
     assert states == [("COMPLETE", 12)]
-    assert place.rows("studies.db", "SELECT count(*) FROM capsearch_outcome") == [(2 + 12 + 9,)]
+    jobs = place.rows("studies.db", "SELECT job FROM capsearch_outcome")
+    assert len(jobs) == len(set(jobs)) >= 2 + 12 + 9
     query = (
         "SELECT t.value, count(*) FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
         "AND t.key = 'capsearch.trial' WHERE r.lifecycle_stage = 'active' "
         "AND r.status = 'FINISHED' GROUP BY t.value"
     )
     runs = place.rows("mlflow.db", query)
-    assert len(runs) == 2 + 12 + 9
+    assert len(runs) == len(jobs)
     assert {count for _, count in runs} == {1}
     running = "SELECT count(*) FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
     assert place.rows("mlflow.db", running) == [(0,)]
@@ -239,7 +240,7 @@ MOMENTS: dict[str, Callable[[Place], bool]] = {
     "in the baselines": lambda place: trained(place, 1),
     "in the search": lambda place: trained(place, 6),
     "in the replicates": lambda place: trained(place, 15),
-    "before the last look": lambda place: trained(place, 23),
+    "late in the replicates": lambda place: trained(place, 22),
     "between opening and score": opened,
     "before the report": scored,
 }
@@ -260,7 +261,9 @@ def test_a_study_that_was_cut_ends_as_if_it_had_not_been(
     document, _ = place.study()
     jsonschema.validate(document, CONTRACT)
     assert lasting(document) == lasting(done[1])
-    assert known <= {row[0] for row in place.rows("studies.db", "SELECT job FROM capsearch_outcome")}
+    assert known <= {
+        row[0] for row in place.rows("studies.db", "SELECT job FROM capsearch_outcome")
+    }
     check_whole(place)
 
 
@@ -281,7 +284,9 @@ def test_a_study_of_which_every_trial_diverges_fails_in_words_and_loses_nothing(
     place: Place,
 ) -> None:
     wild = STUDY.replace("low = 3e-3, high = 3e-2", "low = 1e30, high = 1e35")
-    wild = wild.replace("[training]", '[training]\noptimizer = "sgd"\nlearning_rate = 1e30\nl2 = 1.0')
+    wild = wild.replace(
+        "[training]", '[training]\noptimizer = "sgd"\nlearning_rate = 1e30\nl2 = 1.0'
+    )
     (place.folder / "mine.toml").write_text(wild)
     process = place.start("study", "mine", "--json")
     out, err = process.communicate(timeout=120)

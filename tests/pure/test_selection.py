@@ -130,9 +130,26 @@ def test_more_doubt_never_makes_the_choice_larger(means: list[float], a: float, 
     assert sizes[1] <= sizes[0]
 
 
-def test_the_frontier_is_the_best_completed_trial_of_each_rung() -> None:
-    trials = [trial(0, 0.5, 1), trial(0, 0.4, 2), trial(1, None, 3), trial(2, 0.45, 4)]
-    assert [t.candidate.units for t in frontier(trials)] == [(2,), (4,)]
+def test_the_frontier_has_the_best_of_each_rung_and_whatever_beats_all_smaller_ones() -> None:
+    trials = [
+        trial(0, 0.50, 1),  # the smallest of all: nothing smaller beats it
+        trial(0, 0.60, 2),
+        trial(0, 0.40, 3),  # the best of its rung
+        trial(1, None, 4),
+        trial(2, 0.45, 5),  # the best of its rung, worse than a smaller one
+        trial(2, 0.46, 6),
+    ]
+    assert [t.candidate.units for t in frontier(trials[::-1])] == [(1,), (3,), (5,)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.floats(0.1, 1.0)), min_size=1, max_size=30))
+def test_the_frontier_holds_the_best_trial_and_grows(drawn: list[tuple[int, float]]) -> None:
+    trials = [trial(units // 3, loss, units) for units, loss in drawn]
+    finalists = frontier(trials)
+    sizes = [t.parameters for t in finalists]
+    assert sizes == sorted(set(sizes))
+    assert {t.rung for t in finalists} == {t.rung for t in trials}
+    assert min(loss for _, loss in drawn) in [t.outcome.val_loss for t in finalists if t.outcome]
 
 
 def test_a_finalist_that_mostly_failed_has_no_estimate() -> None:
