@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,25 @@ def outcome_of(job: Job, rows: int = ROWS) -> Outcome:
         (0.6, 0.3, 0.2), (0.7, 0.8, 0.9), (mean + 0.1, mean, mean + 0.05), (0.7, 0.8, 0.8)
     )
     return Outcome(curve, 2, mean, 0.8, 0.01, None, losses)
+
+
+class Dice:
+    """Suggests at random and remembers what it was asked."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng, self.asked = Random(seed), dict[str, Any]()
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        self.asked[name] = (low, high)
+        return self.rng.randint(low, high)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        self.asked[name] = (low, high)
+        return self.rng.uniform(low, high)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.asked[name] = tuple(choices)
+        return self.rng.choice(choices)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from capsearch.errors import BadRequest
@@ -32,6 +32,7 @@ from capsearch.tracking.runs import (
 
 PAUSE = 15.0  # seconds before a server that failed is asked again
 BATCH = 1000  # metrics that MLflow takes at once
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # opens as model training
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
 
 
@@ -49,7 +50,7 @@ class MlflowTracker:
         self._experiment, self._parent = "", ""
         self._written: set[str] = set()  # ids of the trials that MLflow has
         self._waiting: list[Trial] = []
-        self._silent_until, self._finished = 0.0, False
+        self._silent, self._retry_at, self._finished = False, 0.0, False
 
     @property
     def missing(self) -> int:
@@ -67,7 +68,7 @@ class MlflowTracker:
     def finish(
         self, record: StudyRecord, report: Path, figures: Sequence[Path], model: Path
     ) -> Tracking | None:
-        self._silent_until = 0.0  # the last chance of this run
+        self._retry_at = 0.0  # the last chance of this run
         self._flush()
         if not self._parent:
             return None
@@ -81,7 +82,7 @@ class MlflowTracker:
         return Tracking(self._shown, self._experiment, self._parent, version)
 
     def close(self) -> None:
-        if self._parent and not self._finished and not self._silent_until:
+        if self._parent and not self._finished and not self._silent:
             try:
                 self._client.set_terminated(self._parent, "KILLED")
             except Exception as error:
@@ -95,7 +96,7 @@ class MlflowTracker:
 
     def _flush(self) -> None:
         """Write what waits; stop at the first failure, and leave the server alone for a while."""
-        if time.monotonic() < self._silent_until:
+        if time.monotonic() < self._retry_at:
             return
         try:
             if not self._parent and self._study is not None:
@@ -106,18 +107,18 @@ class MlflowTracker:
         except Exception as error:  # MLflow raises its own, requests' and SQLAlchemy's
             self._fell_silent(error)
             return
-        if self._silent_until:
-            self._silent_until = 0.0
+        if self._silent:
+            self._silent = False
             self._warn("MLflow answers again; what was missing is written")
 
     def _fell_silent(self, error: Exception) -> None:
-        if not self._silent_until:
+        if not self._silent:
             cause = str(error).splitlines()[0][:200].replace(self._uri, self._shown)
             self._warn(
                 f"MLflow at {self._shown} does not answer ({type(error).__name__}: {cause}). The "
                 "study goes on; what is missing is written when it is back"
             )
-        self._silent_until = time.monotonic() + PAUSE
+        self._silent, self._retry_at = True, time.monotonic() + PAUSE
 
     def _open(self, study: Study) -> None:
         """Find the study's experiment, run and child runs, or make them."""
@@ -139,7 +140,7 @@ class MlflowTracker:
     def _new_experiment(self, name: str) -> str:
         local = self._uri.startswith("sqlite")
         artifacts = (self._root / "artifacts").absolute().as_uri() if local else None
-        experiment: str = self._client.create_experiment(name, artifacts)
+        experiment: str = self._client.create_experiment(name, artifacts, EXPERIMENT)
         return experiment
 
     def _new_parent(self, study: Study) -> str:
@@ -229,6 +230,7 @@ class MlflowTracker:
             self._experiment, "selected", self._parent, tags, model_type="keras"
         )
         self._client.log_model_artifacts(logged.model_id, str(model))
+        self._client.log_outputs(self._parent, [LoggedModelOutput(logged.model_id, step=0)])
         return self._client.finalize_logged_model(logged.model_id, "READY")
 
     def _make_registered_model(self, name: str) -> None:

@@ -51,6 +51,7 @@ def measurements(trial: Trial) -> list[Measurement]:
 def study_tags(study: Study) -> dict[str, str]:
     prints = {f"capsearch.data.{k}": v for k, v in study.data.fingerprints.items()}
     own = {"capsearch.group": "study", "capsearch.key": study.key}
+    own |= {"mlflow.source.name": f"capsearch study {study.name}", "mlflow.source.type": "JOB"}
     return own | {"capsearch.digest": study.digest} | prints
 
 

@@ -1,8 +1,6 @@
 """Every draw lands on its rung, and sizes are counted as Keras counts them."""
 
-from collections.abc import Sequence
 from itertools import pairwise
-from random import Random
 from typing import Any
 
 import pytest
@@ -11,25 +9,7 @@ from hypothesis import strategies as st
 
 from capsearch.records import Candidate
 from capsearch.space import Integers, Reals, Space, bands, count_parameters, ladder, rung_of
-
-
-class Dice:
-    """Suggests at random and remembers what it was asked."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng, self.asked = Random(seed), dict[str, Any]()
-
-    def suggest_int(self, name: str, low: int, high: int) -> int:
-        self.asked[name] = (low, high)
-        return self.rng.randint(low, high)
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        self.asked[name] = (low, high)
-        return self.rng.uniform(low, high)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        self.asked[name] = tuple(choices)
-        return self.rng.choice(choices)
+from tests.fakes import Dice
 
 
 def imdb_space(features: int = 10_000, **changes: Any) -> Space:

@@ -1,0 +1,243 @@
+"""Both trackers keep the contract; MLflow's also survives a server that goes away."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from capsearch.errors import BadRequest
+from capsearch.tracking import Tracker, ui_command
+from capsearch.tracking.memory import MemoryTracker
+from capsearch.tracking.mlflow import MlflowTracker
+from tests.conftest import free_port
+from tests.contracts.tracker import TrackerContract
+from tests.samples import record_of
+
+
+@dataclass
+class InMemory:
+    """Each study has a tracker of its own, as each has a run of its own in MLflow."""
+
+    opened: list[MemoryTracker] = field(default_factory=list)
+
+    def open(self) -> Tracker:
+        self.opened.append(MemoryTracker())
+        return self.opened[-1]
+
+    def trials(self) -> dict[str, str]:
+        by_study: dict[str, dict[str, str]] = {}
+        for tracker in self.opened:
+            held = by_study.setdefault(tracker.studies[0].key, {})
+            for id_, trial in tracker.trials.items():
+                assert trial.outcome is not None
+                held[id_] = trial.outcome.reason or "complete"
+        counted = Counter(id_ for held in by_study.values() for id_ in held)
+        assert max(counted.values()) == 1, "doubled"
+        return {id_: state for held in by_study.values() for id_, state in held.items()}
+
+
+@dataclass
+class InMlflow:
+    """A store of its own, on SQLite."""
+
+    uri: str
+    root: Path
+    warnings: list[str] = field(default_factory=list)
+
+    def open(self) -> MlflowTracker:
+        return MlflowTracker(self.uri, self.root, self.warnings.append)
+
+    def runs(self) -> list[Run]:
+        client = MlflowClient(self.uri, self.uri)
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        return list(client.search_runs(experiments, max_results=5000))
+
+    def trials(self) -> dict[str, str]:
+        children = [r for r in self.runs() if "capsearch.trial" in r.data.tags]
+        counted = Counter(r.data.tags["capsearch.trial"] for r in children)
+        assert max(counted.values()) == 1, "doubled"
+        assert {r.info.status for r in children} <= {"FINISHED", "FAILED"}
+        return {
+            r.data.tags["capsearch.trial"]: r.data.tags.get("capsearch.reason", "complete")
+            for r in children
+        }
+
+
+class TestMemory(TrackerContract):
+    @pytest.fixture
+    def place(self) -> InMemory:
+        return InMemory()
+
+
+@pytest.mark.real
+class TestMlflow(TrackerContract):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> InMlflow:
+        return InMlflow(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+
+
+@pytest.mark.real
+def test_runs_hold_every_epoch_and_what_the_trial_was(tmp_path: Path) -> None:
+    place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
+    tracker = place.open()
+    tracker.begin(record.study)
+    trial = record.trials[0]
+    tracker.log(trial)
+    (run,) = [r for r in place.runs() if r.data.tags.get("capsearch.trial") == trial.id]
+    client = MlflowClient(place.uri)
+    history = client.get_metric_history(run.info.run_id, "val_loss")
+    assert trial.outcome is not None
+    assert [m.value for m in history] == pytest.approx(trial.outcome.curve.val_loss)
+    assert [m.step for m in history] == list(range(1, len(trial.outcome.curve) + 1))
+    assert run.data.params["units"] == "16-16"
+    assert run.data.params["parameters"] == "160305"
+    assert run.info.run_name == "baseline: original"
+    (parent,) = [r for r in place.runs() if r.data.tags.get("capsearch.group") == "study"]
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert parent.inputs is not None
+    assert {d.dataset.name for d in parent.inputs.dataset_inputs} == {
+        "imdb train", "imdb validation", "imdb test",
+    }  # fmt: skip
+    tracker.close()
+    assert client.get_run(parent.info.run_id).info.status == "KILLED"
+
+
+@pytest.mark.real
+def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> None:
+    place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
+    tracker = place.open()
+    tracker.begin(record.study)
+    parent = place.runs()[0]
+    tags = {"mlflow.parentRunId": parent.info.run_id, "capsearch.trial": record.trials[0].id}
+    MlflowClient(place.uri).create_run(parent.info.experiment_id, tags=tags)
+    again = place.open()
+    again.begin(record.study)
+    again.log(record.trials[0])
+    assert set(place.trials()) == {record.trials[0].id}
+
+
+@dataclass
+class Server:
+    """A real MLflow server on loopback that can be stopped and started again."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        store = f"sqlite:///{self.folder / 'server.db'}"
+        artifacts = ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1"]
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+        self.process = subprocess.Popen(
+            [*command, "--port", str(self.port), "--backend-store-uri", store, *artifacts],
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        wait_for(f"{self.uri}/health")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+def wait_for(url: str) -> str:
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:
+                text: str = answer.read().decode()
+                return text
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"{url} did not answer within a minute")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.real
+def test_a_server_that_was_away_ends_with_everything_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("capsearch.tracking.mlflow.PAUSE", 0.5)
+    place, record = InMlflow(server.uri, tmp_path), record_of()
+    tracker = place.open()
+    tracker.begin(record.study)
+    for trial in record.trials[:5]:
+        tracker.log(trial)
+    server.stop()
+    began = time.monotonic()
+    for trial in record.trials[5:10]:
+        tracker.log(trial)
+    assert time.monotonic() - began < 20
+    assert tracker.missing == 5
+    server.start()
+    for trial in record.trials[10:]:
+        tracker.log(trial)
+        time.sleep(0.1)
+    tracker.log(record.replicates[0])
+    assert tracker.missing == 0
+    assert set(place.trials()) == {t.id for t in record.trials} | {record.replicates[0].id}
+    assert len(place.warnings) == 2
+    assert "does not answer" in place.warnings[0]
+    assert "answers again" in place.warnings[1]
+
+
+@pytest.mark.real
+def test_a_server_that_was_never_there_costs_a_warning_and_nothing_else(tmp_path: Path) -> None:
+    place, record = InMlflow(f"http://me:s3cret@127.0.0.1:{free_port()}", tmp_path), record_of()
+    tracker = place.open()
+    tracker.begin(record.study)
+    tracker.log(record.trials[0])
+    assert tracker.missing == 2
+    report = tmp_path / "r.html"
+    report.write_text("")
+    assert tracker.finish(record, report, [], tmp_path) is None
+    tracker.close()
+    assert len(place.warnings) == 1
+    assert "s3cret" not in place.warnings[0]
+
+
+def test_an_address_of_no_known_kind_is_a_bad_request(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="MLflow cannot use this address"):
+        MlflowTracker("gopher://x", tmp_path, print)
+
+
+@pytest.mark.real
+def test_the_ui_answers_on_loopback_over_the_right_store(tmp_path: Path) -> None:
+    place, record = InMlflow(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path), record_of()
+    tracker = place.open()
+    tracker.begin(record.study)
+    tracker.log(record.trials[0])
+    port = free_port()
+    ui = subprocess.Popen(
+        ui_command(place.uri, tmp_path, port), cwd=tmp_path, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert "MLflow" in wait_for(f"http://127.0.0.1:{port}/")
+        client = MlflowClient(f"http://127.0.0.1:{port}")
+        assert client.get_experiment_by_name("capsearch/imdb") is not None
+    finally:
+        os.killpg(ui.pid, signal.SIGKILL)
+        ui.wait()
