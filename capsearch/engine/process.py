@@ -45,7 +45,7 @@ class ChildFailed(Exception):
 class Child:
     """A spawned process that answers `function(*args)` calls one at a time, named as 'module:name'.
 
-    Its standard error goes to a file: the last line of it explains a crash.
+    What it prints goes to a file, whose last line explains a crash.
     """
 
     def __init__(self, threads: int) -> None:
@@ -168,7 +168,7 @@ def _serve(pipe: connection.Connection, log: str, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _redirect_stderr(log)
+    _redirect_output(log)
     _set_threads(threads)
     while True:
         try:
@@ -207,8 +207,9 @@ def _set_threads(threads: int) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 
-def _redirect_stderr(log: str) -> None:
+def _redirect_output(log: str) -> None:
     target = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(target, 1)  # standard output is the result's, and libraries print
     os.dup2(target, 2)
     os.close(target)
 

@@ -1,0 +1,105 @@
+"""`keras_imdb`: Keras' own IMDB data with its official test split. Needs the internet once.
+
+Keras keeps reviews as lists of word numbers. They become texts of words 'w12', so that splitting,
+vocabulary and fingerprints are those of every other text source. Keras is loaded in a child process
+and nowhere else: whoever asks for data must not pay for TensorFlow.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capsearch.data.options import Options, Share
+from capsearch.data.source import Rows, SearchData
+from capsearch.data.split import split_rows
+from capsearch.errors import BadRequest
+from capsearch.records import DataProfile, digest_of
+
+if TYPE_CHECKING:
+    from capsearch.data.text import LabelledTexts
+
+SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"  # checked by Keras
+PREPARATION = 1  # raise it when the same file would be split or vectorised otherwise
+Reviews = tuple[list[str], list[float]]
+
+
+class KerasOptions(Options):
+    """`validation` is a share of the official training split; the test split is official."""
+
+    validation: Share = 0.4
+
+
+class KerasImdb:
+    """25,000 reviews to train and validate on, and the official 25,000 to test on."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = KerasOptions.parse(options)
+
+    def identity(self) -> str:
+        return digest_of([PREPARATION, SHA256, self._options.model_dump()])
+
+    def search_data(self) -> SearchData:
+        from capsearch.data import text  # heavy: only when rows are really read
+
+        return text.search_data(self._splits, self._options.vocabulary)
+
+    def test_data(self) -> Rows:
+        from capsearch.data import text
+
+        words = text.vocabulary_of(self._splits["train"].texts, self._options.vocabulary)
+        return text.rows_of(self._splits["test"], words)
+
+    def profile(self) -> DataProfile:
+        from capsearch.data import text
+
+        words = text.vocabulary_of(self._splits["train"].texts, self._options.vocabulary)
+        return text.profile_of("keras_imdb", len(words), self._splits)
+
+    @cached_property
+    def _splits(self) -> "dict[str, LabelledTexts]":
+        from capsearch.data.text import LabelledTexts
+
+        (texts, labels), test = download()
+        official = LabelledTexts(tuple(texts), np.array(labels, np.float32))
+        shares = {"validation": self._options.validation}
+        rows = split_rows(official.texts, official.labels, shares, self._options.seed)
+        splits = {name: official.take(numbers) for name, numbers in rows.items()}
+        return splits | {"test": LabelledTexts(tuple(test[0]), np.array(test[1], np.float32))}
+
+
+def download() -> tuple[Reviews, Reviews]:
+    """Training and test reviews, from Keras' cache or the internet. Raises BadRequest offline."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as child:
+        try:
+            return child.submit(_load).result()
+        except Exception as error:  # whatever Keras raises without a network
+            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            place = Path.home() / ".keras" / "datasets" / "imdb.npz"
+            raise BadRequest(
+                f"data.source: keras_imdb could not be downloaded ({cause}). It needs the internet "
+                f"once; or put the file with SHA-256 {SHA256} at {place}; or use the source "
+                "'imdb', which needs no network"
+            ) from error
+
+
+def as_texts(sequences: Sequence[Sequence[int]]) -> list[str]:
+    """Word numbers as texts: [12, 7] becomes 'w12 w7'."""
+    return [" ".join(f"w{number}" for number in review) for review in sequences]
+
+
+def _load() -> tuple[Reviews, Reviews]:
+    """In the child. Keras checks the file's hash, and reads it without unpickling objects."""
+    os.dup2(2, 1)  # Keras prints, and standard output is the result's
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import keras  # here alone: it takes seconds and half a gigabyte
+
+    # No marks for the start and for rare words: word numbers alone, 1 being the most frequent.
+    plain = keras.datasets.imdb.load_data(start_char=None, index_from=0)
+    (x_train, y_train), (x_test, y_test) = plain
+    return (as_texts(x_train), y_train.tolist()), (as_texts(x_test), y_test.tolist())
