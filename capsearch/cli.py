@@ -8,7 +8,6 @@ answer at once.
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
@@ -137,12 +136,12 @@ def ui(
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
 ) -> None:
-    """Start the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
+    """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
     from capsearch.tracking import ui_command
 
     command = ui_command(_tracking_uri(root, tracking_uri), root, port)
     _console().print(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    os.execv(command[0], command)  # signals reach the server itself
 
 
 @app.command(epilog="Example: capsearch data imdb")

@@ -1,0 +1,34 @@
+"""The values that flow through a study. Frozen, checked at birth, and free of any library.
+
+Nothing here knows Keras, Optuna or MLflow: a record can cross a process border, be stored as JSON
+and be read back equal (`as_dict` and `from_dict` of the records that are stored).
+"""
+
+from capsearch.records.candidate import Candidate, Job, digest_of
+from capsearch.records.outcome import Curve, Group, Outcome, Trial
+from capsearch.records.study import (
+    Choice,
+    DataProfile,
+    Estimate,
+    Study,
+    StudyRecord,
+    TestScore,
+    Tracking,
+)
+
+__all__ = [
+    "Candidate",
+    "Choice",
+    "Curve",
+    "DataProfile",
+    "Estimate",
+    "Group",
+    "Job",
+    "Outcome",
+    "Study",
+    "StudyRecord",
+    "TestScore",
+    "Tracking",
+    "Trial",
+    "digest_of",
+]

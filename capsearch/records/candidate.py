@@ -1,0 +1,87 @@
+"""What is trained: a candidate, and the job of training it from one seed."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 (hex) of a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One point of the space: what to build and how to train it. `units=()` is a linear model."""
+
+    units: tuple[int, ...]
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float = 0.0
+    learning_rate: float = 1e-3
+    batch_size: int = 512
+    optimizer: str = "adam"
+
+    def __post_init__(self) -> None:
+        if any(width < 1 for width in self.units):
+            raise ValueError(f"units must be at least 1 in every layer, not {self.units}")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must lie in [0, 1), not {self.dropout}")
+        if min(self.l1, self.l2) < 0.0 or self.learning_rate <= 0.0 or self.batch_size < 1:
+            raise ValueError(f"impossible training settings: {self}")
+
+    @property
+    def key(self) -> str:
+        """What tells this candidate from every other, the same on every machine."""
+        return digest_of(asdict(self))[:16]
+
+    @property
+    def label(self) -> str:
+        """The layers as people write them: '16-16', or 'linear' without a hidden layer."""
+        return "-".join(map(str, self.units)) or "linear"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"units": list(self.units)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        return cls(**(value | {"units": tuple(value["units"])}))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What an engine is asked to do: train one candidate, from one seed, for so many epochs.
+
+    `seed` makes the initial weights and the dropout masks, `order` the order of the rows in every
+    epoch. Jobs with the same replicate share their order, so that an engine may train them side by
+    side on the same batches.
+    """
+
+    candidate: Candidate
+    seed: int
+    order: int
+    epochs: int
+    patience: int
+
+    @property
+    def key(self) -> str:
+        """Equal jobs have equal outcomes, so an outcome is stored under this key."""
+        return digest_of(asdict(self))[:24]
+
+    @classmethod
+    def of(
+        cls, candidate: Candidate, *, study_seed: int, replicate: int, epochs: int, patience: int
+    ) -> Self:
+        """Both seeds come from (study seed, candidate, replicate) alone: not from any worker."""
+        seed = _seed([study_seed, candidate.key, replicate])
+        return cls(candidate, seed, _seed([study_seed, replicate]), epochs, patience)
+
+    def longer(self, epochs: int) -> Self:
+        """The same job with more epochs; the first ones repeat exactly."""
+        return replace(self, epochs=epochs)
+
+
+def _seed(parts: list[Any]) -> int:
+    return int(digest_of(parts)[:8], 16) & 0x7FFFFFFF

@@ -1,0 +1,107 @@
+"""A study: question and data, what was estimated and chosen, its score; and all of it together."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from capsearch.records.candidate import Candidate, Job, digest_of
+from capsearch.records.outcome import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A candidate's validation loss over its replicates: mean, standard error, how many."""
+
+    candidate: Candidate
+    parameters: int
+    mean: float
+    se: float
+    replicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The selected candidate and why. `job` is the replicate that stands for it in the final."""
+
+    selected: Estimate
+    best: Estimate
+    rule: str
+    reason: str
+    job: Job
+    val_loss: float  # of `job`, as stored when it was a replicate
+
+    @property
+    def key(self) -> str:
+        return self.job.key
+
+
+@dataclass(frozen=True, slots=True)
+class TestScore:
+    """The one evaluation on test rows. Intervals are 95 %."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    loss: float
+    loss_low: float
+    loss_high: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    rows: int
+    opened_at: str  # ISO 8601, UTC
+    openings: int  # of this test split, by every study in the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class DataProfile:
+    """What is known of a data set without showing a row of it. Keys are 'train' ... 'test'."""
+
+    source: str
+    features: int
+    sizes: dict[str, int]
+    balance: dict[str, float]  # share of the positive class
+    duplicates: dict[str, int]  # 'train/validation': rows of the second also found in the first
+    fingerprints: dict[str, str]  # SHA-256 over a split's raw rows, whatever their order
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The question with its data: fixed before the first trial, the same on every machine."""
+
+    name: str
+    question: dict[str, Any]  # the study file, every default filled in
+    data: DataProfile
+    ladder: tuple[int, ...]  # rung r holds ladder[r] <= parameters < ladder[r + 1]
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.question)
+
+    @property
+    def key(self) -> str:
+        """Names the study in a storage: another question or other data is another study."""
+        return f"{self.name}-{digest_of([self.question, self.data.fingerprints])[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Where MLflow has the study."""
+
+    uri: str
+    experiment_id: str
+    run_id: str
+    model_version: str | None = None  # 'capsearch-imdb/1'
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study as it stands in its storage: all that the terminal, report and JSON show."""
+
+    study: Study
+    trials: tuple[Trial, ...]  # baselines, then the search, in order
+    replicates: tuple[Trial, ...]
+    estimates: tuple[Estimate, ...]  # the finalists, smallest first
+    choice: Choice
+    verdicts: dict[str, Choice]  # what each rule would have chosen, by the rule's name
+    test: TestScore
+    seconds: float  # spent on the study, over every run of the command
+    warnings: tuple[str, ...] = ()
