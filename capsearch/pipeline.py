@@ -46,7 +46,12 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
     opened = open_study(name, where)
     if (done := _complete(opened)) is not None:
         return done
-    with closing(open_tracker(where.tracking, where.root, watch.warn)) as tracker:
+    with (
+        opened.store.alone(opened.study),
+        closing(open_tracker(where.tracking, where.root, watch.warn)) as tracker,
+    ):
+        if (done := _complete(opened)) is not None:  # by whoever held it before
+            return done
         with _timed(opened):
             tracker.begin(opened.study)
             with closing(_engine(opened)) as engine:

@@ -7,10 +7,11 @@ finds either the outcome, or a running trial to train. SQLite (WAL) is for one h
 many.
 """
 
+import fcntl
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +22,8 @@ import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 
-from capsearch.errors import BadRequest, StoreUnavailable
-from capsearch.records import Job, Outcome, Study, Tracking
+from capsearch.errors import BadRequest, Interrupted, StoreUnavailable
+from capsearch.records import Job, Outcome, Study, Tracking, digest_of
 
 PATIENCE = 60  # seconds that a writer waits for another one's lock on a SQLite file
 
@@ -106,6 +107,40 @@ class StudyStore:
             known = sa.select(_studies.c.key).where(_studies.c.key == study.key)
             if connection.execute(known).first() is None:
                 connection.execute(_studies.insert().values(row))
+
+    @contextmanager
+    def alone(self, study: Study) -> Iterator[None]:
+        """Hold the study for this process. Raises Interrupted when another one holds it.
+
+        The lock goes with its holder, however that ends: the system drops a file's lock, and
+        PostgreSQL that of a connection.
+        """
+        with ExitStack() as held:
+            if not self._locked(study, held):
+                raise Interrupted(
+                    f"{study.name} is being run by another process on {self.shown}; it goes on "
+                    "there. Run the same command again later to see its result"
+                )
+            yield
+
+    def _locked(self, study: Study, held: ExitStack) -> bool:
+        if self.engine.dialect.name == "sqlite":
+            path = Path(f"{self.engine.url.database}.{study.key}.lock")
+            file = held.enter_context(path.open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True  # the file stays: removed, two could hold locks on two files of one name
+        number = int(digest_of(study.key)[:15], 16)
+        with self._guarded():
+            connection = held.enter_context(self.engine.connect())
+            connection.execution_options(isolation_level="AUTOCOMMIT")  # no transaction for hours
+            lock, unlock = sa.func.pg_try_advisory_lock, sa.func.pg_advisory_unlock
+            locked = bool(connection.execute(sa.select(lock(number))).scalar())
+            if locked:
+                held.callback(connection.execute, sa.select(unlock(number)))
+            return locked
 
     def rows(self) -> tuple[StudyRow, ...]:
         """Every study in this storage, oldest first."""

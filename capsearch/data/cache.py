@@ -1,7 +1,8 @@
 """Prepared rows on disk: named by what they are made from, written in one step, checked on reading.
 
-Training and validation rows only: test rows are never written. A folder that is damaged is made
-anew; two processes that prepare the same data at once both succeed.
+Training and validation rows only: test rows are never written. A folder that is damaged, or that
+holds other data than its name says, is made anew; processes that prepare the same data at once all
+succeed.
 """
 
 import hashlib
@@ -9,9 +10,10 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -20,8 +22,9 @@ from capsearch.data.source import Rows, SearchData, Source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.records import DataProfile, digest_of
 
-FORMAT = 1
-MANIFEST = "manifest.json"
+FORMAT = 2  # raise it when the files, or the fields of DataProfile, change
+MANIFEST, PROFILE = "manifest.json", "profile.json"
+ATTEMPTS = 3  # one is enough, unless other processes repair the same folder at the same moment
 
 
 @dataclass(frozen=True)
@@ -42,67 +45,85 @@ def default_root() -> Path:
 def prepare(source: Source, name: str, root: Path) -> Prepared:
     """The prepared rows of a source, from the cache or made now. Raises BadRequest."""
     folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
-    manifest = _checked(folder)
-    if manifest is None:
+    for _ in range(ATTEMPTS):
+        if _whole(folder):
+            return Prepared(folder, DataProfile(**json.loads((folder / PROFILE).read_text())))
         _make(folder, source)
-        manifest = _checked(folder)
-    if manifest is None:
-        raise CapsearchError(f"{folder}: what was just written there cannot be read back")
-    return Prepared(folder, DataProfile(**manifest["profile"]))
+    raise CapsearchError(f"{folder}: what was just written there cannot be read back")
 
 
 def load(folder: Path) -> SearchData:
     """The rows in a prepared folder. Raises CapsearchError when they are damaged."""
-    if _checked(folder) is None:
+    if not _whole(folder):
         raise CapsearchError(f"{folder}: the prepared data is damaged; run again to rebuild it")
     return SearchData(_load_rows(folder, "train"), _load_rows(folder, "validation"))
 
 
 def _make(folder: Path, source: Source) -> None:
     """Write everything beside its place, then move it there in one step."""
-    try:
+    with _writing_to(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
-    except OSError as error:
-        raise BadRequest(
-            f"{folder.parent}: cannot be written ({error.strerror}); name another folder with "
-            "--cache or CAPSEARCH_CACHE"
-        ) from error
     try:
-        data = source.search_data()
-        for name, rows in (("train", data.train), ("validation", data.validation)):
-            _save_rows(making, name, rows)
-        hashes = {path.name: _sha256(path) for path in sorted(making.iterdir())}
-        manifest = {"files": hashes, "profile": asdict(source.profile())}
-        (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
-        _put(making, folder)
-    except OSError as error:
-        raise BadRequest(f"{folder.parent}: cannot be written: {error.strerror}") from error
+        data, profile = source.search_data(), source.profile()
+        with _writing_to(folder.parent):
+            _write(making, folder.name, data, profile)
+            _put(making, folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
 
+@contextmanager
+def _writing_to(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadRequest(
+            f"{root}: cannot be written ({error.strerror}); name another folder with --cache or "
+            "CAPSEARCH_CACHE"
+        ) from error
+
+
+def _write(making: Path, name: str, data: SearchData, profile: DataProfile) -> None:
+    """The manifest names the folder as well, so that a copy under another name is not believed."""
+    for split, rows in (("train", data.train), ("validation", data.validation)):
+        _save_rows(making, split, rows)
+    (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
+    manifest = {"folder": name, "files": _hashes(making)}
+    (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+
 def _put(making: Path, folder: Path) -> None:
-    """Another process may have put its own there first: whole ones are equal, so either will do."""
-    if _checked(folder) is not None:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        making.replace(folder)
-    except OSError:
-        if _checked(folder) is None:
-            raise
+    """Another process may be first: whole folders of one name are equal, so either will do.
+
+    A folder that stands there is judged only after the move has failed, and moved away before it
+    is deleted: nobody ever finds half a folder.
+    """
+    for _ in range(ATTEMPTS):
+        with suppress(OSError):
+            making.replace(folder)
+            return
+        if _whole(folder):
+            return
+        with suppress(FileNotFoundError):  # another process has just removed it
+            damaged = folder.replace(making.with_name(making.name.replace("making", "damaged")))
+            shutil.rmtree(damaged, ignore_errors=True)
+    making.replace(folder)  # fails again, and says why
 
 
-def _checked(folder: Path) -> dict[str, Any] | None:
-    """The manifest, when every file it lists is there and unchanged."""
+def _whole(folder: Path) -> bool:
+    """The folder holds the files of its manifest, all of them unchanged, and no others."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        whole = all(_sha256(folder / n) == sha for n, sha in manifest["files"].items())
-        DataProfile(**manifest["profile"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return manifest if whole else None
+        manifest = json.loads((folder / MANIFEST).read_text())
+        return bool(manifest == {"folder": folder.name, "files": _hashes(folder)})
+    except (OSError, ValueError):
+        return False
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file but the manifest."""
+    files = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    return {path.name: _sha256(path) for path in files}
 
 
 def _save_rows(folder: Path, name: str, rows: Rows) -> None:

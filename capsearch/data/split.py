@@ -61,12 +61,14 @@ def _groups(texts: Texts) -> list[list[int]]:
 def _deal(
     members: Sequence[list[int]], wanted: Sequence[tuple[str, int]]
 ) -> list[tuple[str, list[int]]]:
-    """Hand the groups to each split until it has enough rows; the rest is for training."""
-    dealt, have, queue = [], Counter[str](), list(wanted)
+    """Hand each group to the first split with room for all of it; the rest is for training.
+
+    A group too large for what is left of a split passes it by, and smaller ones fill it up.
+    """
+    dealt, have = [], Counter[str]()
     for rows in members:
-        while queue and have[queue[0][0]] + len(rows) > queue[0][1]:
-            queue.pop(0)
-        name = queue[0][0] if queue else "train"
+        room = (name for name, rows_wanted in wanted if have[name] + len(rows) <= rows_wanted)
+        name = next(room, "train")
         have[name] += len(rows)
         dealt.append((name, rows))
     return dealt

@@ -5,6 +5,7 @@ Heavy to import (pandas, scikit-learn): a source imports it when rows are really
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,12 @@ class LabelledTexts:
 
     texts: tuple[str, ...]
     labels: np.ndarray  # float32, 0 or 1
+
+    def __post_init__(self) -> None:
+        if len(self.texts) != len(self.labels):
+            raise ValueError(f"{len(self.texts)} texts but {len(self.labels)} labels")
+        if not np.isin(self.labels, (0.0, 1.0)).all():
+            raise ValueError(f"labels must be 0 or 1, not {np.unique(self.labels)}")
 
     def take(self, rows: np.ndarray) -> "LabelledTexts":
         return LabelledTexts(tuple(self.texts[i] for i in rows), self.labels[rows])
@@ -54,26 +61,36 @@ def multi_hot(texts: Sequence[str], vocabulary: Sequence[str]) -> sparse.csr_mat
     return sparse.csr_matrix(hot.transform(texts))
 
 
-def search_data(splits: Mapping[str, LabelledTexts], size: int) -> SearchData:
-    """Training and validation rows; the vocabulary is that of the training rows."""
-    words = vocabulary_of(splits["train"].texts, size)
-    train, validation = (rows_of(splits[name], words) for name in ("train", "validation"))
-    return SearchData(train, validation)
+@dataclass(frozen=True)
+class Corpus:
+    """The three splits of a text source, and the at most `size` words that describe them."""
 
+    source: str
+    splits: Mapping[str, LabelledTexts]  # 'train', 'validation', 'test'
+    size: int
 
-def rows_of(split: LabelledTexts, vocabulary: Sequence[str]) -> Rows:
-    return Rows(multi_hot(split.texts, vocabulary), split.labels)
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """That of the training rows alone."""
+        return vocabulary_of(self.splits["train"].texts, self.size)
 
+    def rows(self, split: str) -> Rows:
+        chosen = self.splits[split]
+        return Rows(multi_hot(chosen.texts, self.vocabulary), chosen.labels)
 
-def profile_of(source: str, features: int, splits: Mapping[str, LabelledTexts]) -> DataProfile:
-    return DataProfile(
-        source=source,
-        features=features,
-        sizes={name: len(split.labels) for name, split in splits.items()},
-        balance={name: float(split.labels.mean()) for name, split in splits.items()},
-        duplicates=shared_texts({name: split.texts for name, split in splits.items()}),
-        fingerprints={name: fingerprint(s.texts, s.labels) for name, s in splits.items()},
-    )
+    def search_data(self) -> SearchData:
+        return SearchData(self.rows("train"), self.rows("validation"))
+
+    def profile(self) -> DataProfile:
+        splits = self.splits
+        return DataProfile(
+            source=self.source,
+            features=len(self.vocabulary),
+            sizes={name: len(split.labels) for name, split in splits.items()},
+            balance={name: float(split.labels.mean()) for name, split in splits.items()},
+            duplicates=shared_texts({name: split.texts for name, split in splits.items()}),
+            fingerprints={name: fingerprint(s.texts, s.labels) for name, s in splits.items()},
+        )
 
 
 def _clean(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capsearch.errors import BadRequest, SealBroken, StoreUnavailable
+from capsearch.errors import BadRequest, Interrupted, SealBroken, StoreUnavailable
 from capsearch.records import Outcome, Tracking
 from capsearch.seal import Ledger, Seal
 from capsearch.search import baseline_trials
@@ -94,6 +94,20 @@ def test_the_first_score_stays(store: StudyStore) -> None:
     opening = ledger.opening(STUDY)
     assert opening is not None
     assert opening.score == {"loss": 0.3}
+
+
+def test_a_study_is_run_by_one_process_at_a_time(storage_url: str) -> None:
+    other = study_of(name="other")
+    with closing(StudyStore(storage_url)) as first, closing(StudyStore(storage_url)) as second:
+        with (
+            first.alone(STUDY),
+            second.alone(other),
+            pytest.raises(Interrupted, match="is being run by another process"),
+            second.alone(STUDY),
+        ):
+            pass
+        with second.alone(STUDY):
+            pass
 
 
 def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:

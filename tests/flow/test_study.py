@@ -267,6 +267,22 @@ def test_a_study_that_was_cut_ends_as_if_it_had_not_been(
     check_whole(place)
 
 
+def test_a_second_start_while_the_first_runs_leaves_it_alone(
+    place: Place, done: tuple[Place, dict[str, Any]]
+) -> None:
+    first = place.start("study", "mine", "--json")
+    while not trained(place, 1):
+        time.sleep(0.01)
+    second = place.start("study", "mine", "--json")
+    out, err = second.communicate(timeout=60)
+    assert (second.returncode, out) == (3, "")
+    assert "mine is being run by another process" in " ".join(err.split())
+    out, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
+    assert lasting(json.loads(out)) == lasting(done[1])
+    check_whole(place)
+
+
 def test_ctrl_c_saves_the_state_and_says_so(place: Place) -> None:
     process = place.start("study", "mine")
     while not trained(place, 3):
@@ -303,3 +319,14 @@ def test_the_reference_engine_reaches_the_same_end(place: Place) -> None:
     document, _ = place.study("--engine", "fit")
     jsonschema.validate(document, CONTRACT)
     assert np.isfinite(document["test"]["loss"])
+
+
+def test_on_postgresql_a_study_ends_the_same(
+    place: Place, done: tuple[Place, dict[str, Any]], postgres: str
+) -> None:
+    document, _ = place.study("--storage", postgres)
+    assert lasting(document) == lasting(done[1])
+    assert not (place.folder / "mlruns" / "studies.db").exists()
+    again, err = place.study("--storage", postgres)
+    assert again == document
+    assert "Nothing to do" in err
