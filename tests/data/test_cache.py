@@ -1,7 +1,12 @@
 """Prepared data is written once, in one step, and never believed when it is damaged."""
 
+import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +27,12 @@ class Counting(ToySource):
     def search_data(self) -> SearchData:
         self.made += 1
         return toy_data(dense=self.dense)
+
+
+def rewrite(path: Path, change: Callable[[dict[str, object]], object]) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -50,7 +61,12 @@ def test_no_test_row_is_ever_written(tmp_path: Path) -> None:
         lambda folder: (folder / "train-y.npy").write_bytes(b"garbage"),
         lambda folder: (folder / "validation-data.npy").unlink(),
         lambda folder: (folder / "manifest.json").write_text("{"),
-        lambda folder: (folder / "manifest.json").write_text('{"files": {}, "profile": {}}'),
+        lambda folder: (folder / "train-y.npy").write_bytes(
+            (folder / "train-y.npy").read_bytes()[:-1]
+        ),
+        lambda folder: rewrite(folder / "profile.json", lambda p: p.update(features=7)),
+        lambda folder: rewrite(folder / "manifest.json", lambda m: m.update(files={})),
+        lambda folder: rewrite(folder / "manifest.json", lambda m: m.update(folder="other")),
         lambda folder: (folder / "manifest.json").write_text("[]"),
         shutil.rmtree,
     ],
@@ -66,6 +82,51 @@ def test_a_damaged_folder_is_made_anew(tmp_path: Path, damage: object) -> None:
     cache.load(prepared.folder)
 
 
+class Other(Counting):
+    def identity(self) -> str:
+        return "another"
+
+
+def test_a_copy_of_other_data_is_not_believed(tmp_path: Path) -> None:
+    first = cache.prepare(ToySource(), "toy", tmp_path).folder
+    source = Other()
+    second = cache.prepare(source, "toy", tmp_path).folder
+    shutil.rmtree(second)
+    shutil.copytree(first, second)
+    with pytest.raises(CapsearchError, match="damaged"):
+        cache.load(second)
+    assert cache.prepare(source, "toy", tmp_path).folder == second
+    assert source.made == 2
+
+
+def test_what_another_process_has_just_finished_is_kept(tmp_path: Path) -> None:
+    class Overtaken(ToySource):
+        def search_data(self) -> SearchData:
+            self.other = cache.prepare(ToySource(), "toy", tmp_path).folder.stat().st_ino
+            return toy_data()
+
+    source = Overtaken()
+    assert cache.prepare(source, "toy", tmp_path).folder.stat().st_ino == source.other
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def prepare_often(root: Path) -> int:
+    """In a process of its own. Half of the folders are damaged beforehand."""
+    return sum(len(cache.load(at(root / str(i))).train) for i in range(20))
+
+
+def at(root: Path) -> Path:
+    return cache.prepare(ToySource(), "toy", root).folder
+
+
+def test_processes_that_prepare_and_repair_at_once_all_succeed(tmp_path: Path) -> None:
+    for i in range(10):
+        (at(tmp_path / str(i)) / "train-y.npy").write_bytes(b"garbage")
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
+        rows = [each.result() for each in [pool.submit(prepare_often, tmp_path) for _ in range(3)]]
+    assert rows == [20 * len(toy_data().train)] * 3
+
+
 def test_two_that_prepare_at_once_both_succeed(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = [pool.submit(cache.prepare, ToySource(), "toy", tmp_path) for _ in range(8)]
@@ -78,6 +139,33 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(BadRequest, match=r"file.*--cache or CAPSEARCH_CACHE"):
         cache.prepare(ToySource(), "toy", tmp_path / "file")
+
+
+def test_a_sources_own_failure_is_not_blamed_on_the_cache(tmp_path: Path) -> None:
+    class Lost(ToySource):
+        def search_data(self) -> SearchData:
+            raise FileNotFoundError(2, "No such file", "theirs.csv")
+
+    with pytest.raises(FileNotFoundError, match=r"theirs\.csv"):
+        cache.prepare(Lost(), "toy", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_prepared_imdb_is_found_without_pandas_scikit_learn_or_keras(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from capsearch.data import cache
+from capsearch.data.source import open_source
+folder = cache.prepare(open_source({"source": "imdb", "vocabulary": 50}), "imdb", Path(sys.argv[1]))
+print(sorted({"pandas", "sklearn", "keras", "tensorflow"} & set(sys.modules)))
+"""
+    run = [sys.executable, "-c", code, str(tmp_path)]
+    printed = [
+        subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+        for _ in range(2)
+    ]
+    assert printed == ["['pandas', 'sklearn']", "[]"]
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

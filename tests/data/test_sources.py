@@ -1,5 +1,9 @@
 """The built-in sources keep the contract, and say what is wrong with their material."""
 
+import json
+import socket
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -10,7 +14,7 @@ from scipy import sparse
 
 from capsearch.data import keras_imdb, movie_reviews
 from capsearch.data.source import Source, installed, open_source
-from capsearch.data.text import multi_hot, vocabulary_of
+from capsearch.data.text import Corpus, LabelledTexts, multi_hot, vocabulary_of
 from capsearch.errors import BadRequest
 
 SMALL = {"vocabulary": 300}
@@ -45,6 +49,7 @@ def test_the_rows_are_what_the_profile_says(source: Source) -> None:
     for rows in splits.values():
         assert isinstance(rows.x, sparse.csr_matrix)
         assert rows.x.dtype == rows.y.dtype == np.float32
+        assert rows.x.indices.dtype == np.int32
         assert rows.x.shape[1] == profile.features == 300
         assert set(np.unique(rows.x.data)) == {1.0}
         assert 0.45 < rows.y.mean() < 0.55
@@ -54,6 +59,28 @@ def test_the_same_options_give_the_same_rows(source: Source) -> None:
     first, second = source.search_data(), source.search_data()
     assert (first.train.x != second.train.x).nnz == 0  # type: ignore[union-attr]
     assert source.identity() == source.identity()
+
+
+@pytest.mark.parametrize("name", ["imdb", "rotten_tomatoes", "keras_imdb"])
+def test_another_seed_gives_another_split_and_the_same_one_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras_imdb, "download", fake_download)
+    first, again, other = (open_source({"source": name, "seed": s, **SMALL}) for s in (0, 0, 1))
+    assert first.profile() == again.profile()
+    assert first.identity() == again.identity() != other.identity()
+    ours, theirs = first.profile().fingerprints, other.profile().fingerprints
+    assert ours["train"] != theirs["train"]
+    assert (ours["test"] == theirs["test"]) == (name == "keras_imdb")  # its test split is official
+
+
+def test_repeats_of_the_official_test_split_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    reviews = ([f"w{i}" for i in range(10)], [0.0, 1.0] * 5)
+    official = (["w3", "w99", "w3"], [1.0, 0.0, 1.0])
+    monkeypatch.setattr(keras_imdb, "download", lambda: (reviews, official))
+    shared = open_source({"source": "keras_imdb"}).profile().duplicates
+    assert shared["train/validation"] == 0
+    assert shared["train/test"] + shared["validation/test"] == 2
 
 
 def test_imdb_has_the_known_size_and_no_text_in_two_splits() -> None:
@@ -68,6 +95,23 @@ def test_the_vocabulary_is_that_of_the_training_rows_alone() -> None:
     assert words == ["red", "blue", "green"]  # by count, then by the alphabet
     assert multi_hot(["yellow red red"], words).toarray().tolist() == [[1.0, 0.0, 0.0]]
     assert vocabulary_of(["bb aa", "cc"], size=2) == ["aa", "bb"]
+
+
+def test_a_word_of_the_validation_or_test_rows_alone_is_no_column() -> None:
+    words = {"train": "seen often", "validation": "hidden often", "test": "secret"}
+    labels = np.array([1.0], np.float32)
+    splits = {name: LabelledTexts((text,), labels) for name, text in words.items()}
+    corpus = Corpus("made up", splits, size=10)
+    assert corpus.vocabulary == ["often", "seen"]
+    assert corpus.search_data().validation.x.toarray().tolist() == [[1.0, 0.0]]  # type: ignore[union-attr]
+    assert corpus.rows("test").x.sum() == 0.0
+
+
+def test_labels_other_than_0_and_1_are_refused() -> None:
+    with pytest.raises(ValueError, match="labels must be 0 or 1"):
+        LabelledTexts(("a", "b"), np.array([0.0, 2.0], np.float32))
+    with pytest.raises(ValueError, match="1 texts but 2 labels"):
+        LabelledTexts(("a",), np.array([0.0, 1.0], np.float32))
 
 
 @pytest.mark.parametrize(
@@ -130,15 +174,42 @@ def test_ours_come_through_the_same_door_as_a_strangers() -> None:
 
 
 @pytest.mark.real
-def test_without_a_network_keras_imdb_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answers", [False, True])
+def test_without_a_network_keras_imdb_soon_says_what_to_do(
+    answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(BadRequest) as caught:
-        keras_imdb.download()
+    with socket.socket() as proxy:  # refuses every connection, or takes it and stays silent
+        proxy.bind(("127.0.0.1", 0))
+        if answers:
+            proxy.listen()
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setattr(keras_imdb, "TIMEOUT", 0.5)
+        with pytest.raises(BadRequest) as caught:
+            keras_imdb.download()
     message = str(caught.value)
+    assert message.startswith("data.source: keras_imdb could not be downloaded (")
     assert "needs the internet once" in message
-    assert keras_imdb.SHA256 in message
+    assert f"SHA-256 {keras_imdb.SHA256} at {tmp_path / 'datasets' / 'imdb.npz'}" in message
     assert "use the source 'imdb'" in message
+
+
+@pytest.mark.real
+def test_keras_gives_every_word_under_its_own_number(tmp_path: Path) -> None:
+    code = """
+import importlib, json, sys
+import numpy as np
+from capsearch.data import keras_imdb
+imdb = importlib.import_module("keras.src.datasets.imdb")
+reviews = np.empty(2, object)
+reviews[:] = [[1, 5, 9], [2, 3]]
+np.savez(sys.argv[1], x_train=reviews, y_train=np.array([0, 1]), x_test=reviews, y_test=np.ones(2))
+imdb.get_file = lambda **_: sys.argv[1]
+json.dump(keras_imdb._load(1.0), open(sys.argv[2], "w"))
+"""
+    answer = tmp_path / "answer.json"
+    run = [sys.executable, "-c", code, str(tmp_path / "imdb.npz"), str(answer)]
+    subprocess.run(run, check=True, capture_output=True)
+    (texts, labels), (test_texts, _) = json.loads(answer.read_text())
+    assert dict(zip(texts, labels, strict=True)) == {"w1 w5 w9": 0, "w2 w3": 1}
+    assert sorted(test_texts) == ["w1 w5 w9", "w2 w3"]

@@ -36,6 +36,17 @@ def test_each_class_is_divided_by_the_same_shares(zeros: int, ones: int, seed: i
         assert (inside == 1).sum() == round(0.2 * ones)
 
 
+@given(st.integers(2, 40), st.integers(0, 99))
+def test_a_text_repeated_often_costs_no_split_its_rows(repeats: int, seed: int) -> None:
+    texts = ["again"] * repeats + [str(i) for i in range(100 - repeats)]
+    parts = split_rows(texts, np.zeros(100), SHARES, seed)
+    assert {name: len(rows) for name, rows in parts.items()} == {
+        "train": 60,
+        "validation": 20,
+        "test": 20,
+    }
+
+
 def test_the_seed_alone_decides() -> None:
     texts, labels = [str(i) for i in range(100)], np.arange(100) % 2
     first, second, other = (split_rows(texts, labels, SHARES, seed) for seed in (1, 1, 2))
