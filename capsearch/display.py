@@ -17,8 +17,8 @@ from rich.text import Text
 from capsearch.records import DataProfile, Estimate, StudyRecord, Trial
 from capsearch.storage import StudyRow
 
-PHASES = ("reading the data", "baselines", "search", "replicates", "sealed test", "report")
-TRAINING = ("baselines", "search", "replicates")
+PHASES = ("reading the data", "search", "replicates", "sealed test", "report")
+TRAINING = ("search", "replicates")
 
 
 class Progress:

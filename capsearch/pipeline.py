@@ -102,12 +102,9 @@ def _train(opened: Opened, engine: EngineProcess, tracker: Tracker, watch: Watch
         tracker.log(trial)
         watch.trial(trial)
 
-    baselines = search.baseline_trials(study, asked, space)
-    watch.phase("baselines", len(baselines))
-    trials = search.drive(search.Listed(baselines), study, store, engine, seen)
-    watch.phase("search", asked.search.trials)
+    watch.phase("search", len(asked.baseline) + asked.search.trials)
     climb = search.Ladder.of(study, asked, space, store)
-    trials += search.drive(climb, study, store, engine, seen)
+    trials = search.drive(climb, study, store, engine, seen)
     waiting = search.replicate_trials(asked, trials)
     if not waiting:
         raise CapsearchError(f"every trial of {study.name} failed: {reasons(trials)}")

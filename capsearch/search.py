@@ -56,7 +56,7 @@ class Plan(Protocol):
 
 @dataclass
 class Listed:
-    """Trials known from the start: baselines and replicates."""
+    """Trials known from the start: the replicates."""
 
     waiting: list[Trial]
 
@@ -138,7 +138,7 @@ class Rung:
 
 @dataclass
 class Ladder:
-    """The search budget over all rungs, smallest first, a round of each at a time."""
+    """Baselines, then the budget over all rungs, smallest first, a round of each at a time."""
 
     rungs: list[Rung]
     waiting: list[Trial] = field(default_factory=list)
@@ -150,7 +150,7 @@ class Ladder:
         share, rest = divmod(spec.search.trials, count)
         budgets = [share + (rung < rest) for rung in range(count)]
         rungs = [Rung(study, spec, space, store, r, b) for r, b in enumerate(budgets)]
-        plan = cls(rungs)
+        plan = cls(rungs, waiting=baseline_trials(study, spec, space))
         for rung in rungs:
             plan._add(rung, rung.replay())
         return plan
@@ -164,7 +164,8 @@ class Ladder:
         return taken
 
     def tell(self, trial: Trial) -> None:
-        self.owner[trial.id].tell(trial)
+        if trial.group == "search":
+            self.owner[trial.id].tell(trial)
 
     def _add(self, rung: Rung, trials: Iterable[Trial]) -> None:
         for trial in trials:

@@ -29,7 +29,7 @@ Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 class Table(BaseModel):
     """A table of a study file: frozen, and an unknown key is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _from(least: int) -> AfterValidator:

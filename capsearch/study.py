@@ -115,8 +115,7 @@ def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
     def ended(planned: Sequence[Trial]) -> list[Trial]:
         return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]
 
-    asked = search.Ladder.of(study, opened.spec, opened.space, store).waiting
-    trials = ended([*search.baseline_trials(study, opened.spec, opened.space), *asked])
+    trials = ended(search.Ladder.of(study, opened.spec, opened.space, store).waiting)
     return trials, ended(search.replicate_trials(opened.spec, trials))
 
 

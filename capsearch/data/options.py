@@ -14,7 +14,7 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 class Options(BaseModel):
     """What every text source understands."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     vocabulary: Annotated[int, Field(ge=1)] = 10_000
     validation: Share = 0.2

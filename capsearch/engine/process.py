@@ -25,7 +25,10 @@ ENGINES = {
     "packed": "capsearch.engine.packed:PackedEngine",
     "fit": "capsearch.engine.fit:FitEngine",
 }
-PACKS = {"packed": 32, "fit": 1}
+PACKS = {"packed": 16, "fit": 1}  # half a round of the usual ladder: the driver keeps up
+RESIDENT = (
+    1_200_000_000  # bytes; TensorFlow keeps a little of every graph, so its child is replaced
+)
 TRAIN = "capsearch.engine.process:train"
 _spawn = get_context("spawn")
 
@@ -59,6 +62,15 @@ class Child:
     @property
     def pid(self) -> int | None:
         return self._process.pid
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process holds now; 0 where the system does not tell."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except OSError:
+            return 0
+        return int(pages) * os.sysconf("SC_PAGESIZE")
 
     def send(self, function: str, *args: Any) -> None:
         with suppress(OSError):  # the child is gone: `receive` says why
@@ -119,9 +131,12 @@ class EngineProcess:
     def collect(self) -> list[Outcome]:
         """The outcomes of the jobs submitted, in their order; waits for them."""
         try:
-            return self._receive()
+            outcomes = self._receive()
         except ChildFailed:
-            return [self._again(job) for job in self._jobs]
+            outcomes = [self._again(job) for job in self._jobs]
+        if self._child is not None and self._child.resident > RESIDENT:
+            self.close()
+        return outcomes
 
     def close(self) -> None:
         if self._child is not None:

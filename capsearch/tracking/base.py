@@ -42,13 +42,6 @@ class Tracker(Protocol):
         ...
 
 
-def open_tracker(uri: str, root: Path, warn: Warn) -> Tracker:
-    """The MLflow tracker at `uri`; a SQLite store keeps its artifacts in `root`/artifacts."""
-    from capsearch.tracking.mlflow import MlflowTracker  # importing MLflow takes seconds
-
-    return MlflowTracker(uri, root, warn)
-
-
 def ui_command(uri: str, root: Path, port: int) -> list[str]:
     """The command line of the MLflow UI over this store, on loopback."""
     artifacts = (root / "artifacts").absolute().as_uri()

@@ -98,6 +98,23 @@ def test_the_outcome_crosses_the_border_whole(engine: EngineProcess) -> None:
     assert np.array_equal(outcome.val_losses, expected.val_losses)
 
 
+def test_a_child_that_has_grown_is_replaced(
+    engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.submit([job(4)])
+    engine.collect()
+    first = engine._child
+    assert first is not None
+    assert first.resident > 10_000_000
+    monkeypatch.setattr(process, "RESIDENT", first.resident // 2)
+    engine.submit([job(4)])
+    (outcome,) = engine.collect()
+    assert outcome.complete
+    assert engine._child is None
+    engine.submit([job(5)])
+    assert engine.collect()[0].complete
+
+
 def refuse() -> None:
     raise SealBroken("not twice")
 

@@ -237,7 +237,7 @@ def scored(place: Place) -> bool:
 
 MOMENTS: dict[str, Callable[[Place], bool]] = {
     "at the start": lambda place: (place.folder / "mlruns" / "studies.db").exists(),
-    "in the baselines": lambda place: trained(place, 1),
+    "after the first trials": lambda place: trained(place, 1),
     "in the search": lambda place: trained(place, 6),
     "in the replicates": lambda place: trained(place, 15),
     "late in the replicates": lambda place: trained(place, 22),

@@ -16,7 +16,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from capsearch.errors import BadRequest
-from capsearch.tracking import Tracker, ui_command
+from capsearch.records import Trial
+from capsearch.tracking import Tracker, open_tracker, ui_command
+from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.memory import MemoryTracker
 from capsearch.tracking.mlflow import MlflowTracker
 from tests.conftest import free_port
@@ -77,6 +79,56 @@ class TestMemory(TrackerContract):
     @pytest.fixture
     def place(self) -> InMemory:
         return InMemory()
+
+
+class InBackground(InMemory):
+    """The tracker in memory, behind a thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[BackgroundTracker] = []
+
+    def open(self) -> Tracker:
+        self.threads.append(BackgroundTracker(super().open))
+        return self.threads[-1]
+
+    def trials(self) -> dict[str, str]:
+        assert [tracker.missing for tracker in self.threads] == [0] * len(self.threads)
+        return super().trials()
+
+
+class TestBackground(TrackerContract):
+    @pytest.fixture
+    def place(self) -> InBackground:
+        return InBackground()
+
+
+def test_a_bad_address_is_heard_of_from_the_background(tmp_path: Path) -> None:
+    tracker = open_tracker("gopher://x", tmp_path, print)
+    tracker.begin(record_of().study)
+    with pytest.raises(BadRequest, match="MLflow cannot use this address"):
+        assert tracker.missing
+    tracker.close()
+
+
+def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
+    """Closing must not take as long as a slow server needs for a hundred trials."""
+
+    class Slow(MemoryTracker):
+        def log(self, trial: Trial) -> None:
+            time.sleep(0.2)
+            super().log(trial)
+
+    record, slow = record_of(), Slow()
+    tracker = BackgroundTracker(lambda: slow)
+    tracker.begin(record.study)
+    for trial in record.trials:
+        tracker.log(trial)
+    began = time.monotonic()
+    tracker.close()
+    assert time.monotonic() - began < 2
+    assert slow.closed
+    assert len(slow.trials) < len(record.trials)
 
 
 @pytest.mark.real

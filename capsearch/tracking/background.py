@@ -1,0 +1,47 @@
+"""A tracker that writes in a thread of its own, so that training never waits for a server."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from capsearch.records import Study, StudyRecord, Tracking, Trial
+from capsearch.tracking.base import Tracker
+
+
+class BackgroundTracker:
+    """Hands everything to the tracker that `make` returns, in order. `finish` waits for it all."""
+
+    def __init__(self, make: Callable[[], Tracker]) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="tracking")
+        self._made: Future[Tracker] = self._pool.submit(make)
+        self._left: list[Future[None]] = []
+
+    @property
+    def missing(self) -> int:
+        self._settle(wait=True)
+        return self._made.result().missing
+
+    def begin(self, study: Study) -> None:
+        self._left.append(self._pool.submit(lambda: self._made.result().begin(study)))
+
+    def log(self, trial: Trial) -> None:
+        self._settle(wait=False)
+        self._left.append(self._pool.submit(lambda: self._made.result().log(trial)))
+
+    def finish(
+        self, record: StudyRecord, report: Path, figures: Sequence[Path], model: Path
+    ) -> Tracking | None:
+        self._settle(wait=True)
+        return self._made.result().finish(record, report, figures, model)
+
+    def close(self) -> None:
+        """Drop what waits (the next run finds it missing) and close the tracker."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if not self._made.cancelled() and self._made.exception() is None:
+            self._made.result().close()
+
+    def _settle(self, *, wait: bool) -> None:
+        """Raise what a write raised; a bad address is the caller's to hear of."""
+        for done in [f for f in self._left if wait or f.done()]:
+            self._left.remove(done)
+            done.result()
