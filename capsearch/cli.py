@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -125,8 +126,10 @@ def list_(root: Root = ROOT, storage: Storage = None) -> None:
     from capsearch.spec import known
     from capsearch.storage import StudyStore, exists
 
-    url = _storage_url(root, storage)
-    rows = StudyStore(url).rows() if exists(url) else ()
+    url, rows = _storage_url(root, storage), ()
+    if exists(url):
+        with closing(StudyStore(url)) as store:
+            rows = store.rows()
     show_studies(_console(), sorted(known()), rows)
 
 

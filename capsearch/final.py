@@ -8,6 +8,7 @@ once. Whoever runs the study again goes on from there.
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from math import isclose, sqrt
 from pathlib import Path
@@ -51,8 +52,8 @@ def last_look(task: FinalTask, threads: int) -> None:
     Raises SealBroken when this study opened its test split for another choice, and CapsearchError
     when the choice cannot be trained again to the loss it had as a replicate.
     """
-    store = StudyStore(task.storage)
-    opening = Ledger(store.engine).opening(task.study)
+    with closing(StudyStore(task.storage)) as store:
+        opening = Ledger(store.engine).opening(task.study)
     done = opening is not None and opening.choice == task.choice.key and opening.score is not None
     if done and (task.folder / MODEL).is_file():
         return

@@ -44,8 +44,21 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
     """Start, resume, or find complete the study of this name."""
     watch.phase("reading the data")
     opened = open_study(name, where)
-    if (done := _complete(opened)) is not None:
-        return done
+    with closing(opened.store):
+        return _complete(opened) or _run(opened, watch)
+
+
+def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
+    """The report of a complete study, made anew from its storage; nothing is trained."""
+    opened = open_study(name, where)
+    with closing(opened.store):
+        record, row = assemble(opened), opened.store.row(opened.study)
+        return write(record, opened.reports, row.tracking if row else None)
+
+
+def _run(opened: Opened, watch: Watcher) -> Finished:
+    """Everything that is left to do, by this process alone."""
+    where = opened.where
     with (
         opened.store.alone(opened.study),
         closing(open_tracker(where.tracking, where.root, watch.warn)) as tracker,
@@ -58,14 +71,6 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
                 replicates = _train(opened, engine, tracker, watch)
             _look_at_test(opened, replicates, watch)
         return _publish(opened, tracker, watch)
-
-
-def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
-    """The report of a complete study, made anew from its storage; nothing is trained."""
-    opened = open_study(name, where)
-    record = assemble(opened)
-    row = opened.store.row(opened.study)
-    return write(record, opened.reports, row.tracking if row else None)
 
 
 def _complete(opened: Opened) -> Finished | None:

@@ -1,5 +1,7 @@
 """The search on a real SQLite storage, with an engine that only pretends to train."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,9 @@ SPACE = SPEC.space_for(20)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> StudyStore:
-    return StudyStore(f"sqlite:///{tmp_path / 's.db'}")
+def store(tmp_path: Path) -> Iterator[StudyStore]:
+    with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as opened:
+        yield opened
 
 
 def run(store: StudyStore, engine: FakeEngine) -> list[Trial]:
@@ -52,19 +55,21 @@ def test_what_is_suggested_does_not_depend_on_the_size_of_a_pack(
     store: StudyStore, tmp_path: Path, pack: int
 ) -> None:
     one = {t.id: t.candidate for t in climb(store, FakeEngine(pack=1))}
-    other = StudyStore(f"sqlite:///{tmp_path / 'other.db'}")
-    assert {t.id: t.candidate for t in climb(other, FakeEngine(pack=pack))} == one
+    with closing(StudyStore(f"sqlite:///{tmp_path / 'other.db'}")) as other:
+        assert {t.id: t.candidate for t in climb(other, FakeEngine(pack=pack))} == one
 
 
 @pytest.mark.parametrize("survived", range(1, 13, 2))
 def test_a_search_that_is_cut_goes_on_to_the_very_same_trials(
     store: StudyStore, tmp_path: Path, survived: int
 ) -> None:
-    whole = run(StudyStore(f"sqlite:///{tmp_path / 'whole.db'}"), FakeEngine())
+    with closing(StudyStore(f"sqlite:///{tmp_path / 'whole.db'}")) as other:
+        whole = run(other, FakeEngine())
     with pytest.raises(KeyboardInterrupt):
         run(store, FakeEngine(die_after=survived))
     again = FakeEngine()
-    resumed = run(StudyStore(f"sqlite:///{tmp_path / 's.db'}"), again)
+    with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as reopened:
+        resumed = run(reopened, again)
     assert len(again.trained) == 13 - survived
     assert sorted(resumed, key=lambda t: t.id) == sorted(whole, key=lambda t: t.id)
 
