@@ -10,7 +10,7 @@ DEBIAN := postgresql chromium
 # An environment of the caller's must not change what is installed or found.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
-.PHONY: help study test lint system clean
+.PHONY: help study test lint bench system clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -22,6 +22,9 @@ test: system lint  ## Set everything up, then check style, types and imports, an
 
 lint: $(VENV)/developing  ## Check style and types
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: $(VENV)/benching  ## Set everything up, then measure against other tools (ARGS=--help)
+	@$(BIN)/python -m tests.bench.engines $(ARGS)
 
 $(BIN)/python:
 	@for python in python3.13 python3.12 python3.11 python3 python; do \
@@ -50,6 +53,11 @@ $(VENV)/developing: pyproject.toml .requirements/dev.txt | $(BIN)/python
 	@$(PIP) install --require-hashes -r .requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/installed; touch $(VENV)/libraries $@
+
+$(VENV)/benching: .requirements/bench.txt $(VENV)/installed
+	@echo "installing the pinned libraries for benchmarks"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
 
 system:
 	@missing=(); for name in $(DEBIAN); do \
