@@ -17,9 +17,11 @@ FROM python:3.12-slim-bookworm
 LABEL org.opencontainers.image.title="capsearch" \
       org.opencontainers.image.description="Finds the smallest Keras network that is not worse than the best one" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --create-home --uid 10001 capsearch && install -d -o capsearch -g capsearch /data
+RUN useradd --no-create-home --home-dir /data --uid 10001 capsearch && install -d -o capsearch -g capsearch /data
 COPY --from=build /opt/capsearch /opt/capsearch
+# With its home on the volume, compiled kernels and downloads of Keras outlive a container.
 ENV PATH=/opt/capsearch/bin:$PATH \
+    HOME=/data \
     CAPSEARCH_ROOT=/data/mlruns \
     CAPSEARCH_CACHE=/data/cache \
     PYTHONUNBUFFERED=1

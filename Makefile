@@ -6,13 +6,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 SOURCES := pyproject.toml $(shell find capsearch studies -type f -not -path '*/__pycache__/*')
-DEBIAN := postgresql chromium
 # An environment of the caller's must not change what is installed or found.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+# What failed half-way is made anew.
+.DELETE_ON_ERROR:
 
-.PHONY: help study test lint bench system clean
+.PHONY: help venv study test lint bench system clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+venv: $(VENV)/installed  ## Set everything up, run nothing
 
 study: $(VENV)/installed  ## Set everything up, then run the IMDB study
 	@$(BIN)/capsearch study imdb
@@ -28,14 +31,13 @@ bench: $(VENV)/benching  ## Set everything up, then measure against other tools 
 
 $(BIN)/python:
 	@for python in python3.13 python3.12 python3.11 python3 python; do \
-	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
-	    2>/dev/null && break || python=; \
+	  "$$python" -c 'import ensurepip, sys, venv; \
+	    sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && break || python=; \
 	done; \
-	test -n "$$python" || { echo "capsearch needs Python 3.11, 3.12 or 3.13" >&2; exit 1; }; \
+	test -n "$$python" || { echo "capsearch needs Python 3.11, 3.12 or 3.13" \
+	  "that can make virtual environments (Debian: install python3-venv)" >&2; exit 1; }; \
 	echo "making $(VENV) with $$($$python --version)"; \
-	"$$python" -m venv "$(VENV)" || { \
-	  echo "that Python cannot make virtual environments (Debian: install python3-venv)" >&2; \
-	  rm -rf "$(VENV)"; exit 1; }
+	"$$python" -m venv "$(VENV)"
 
 $(VENV)/libraries: .requirements/run.txt | $(BIN)/python
 	@echo "installing the pinned libraries (a minute or two)"
@@ -60,16 +62,17 @@ $(VENV)/benching: .requirements/bench.txt $(VENV)/installed
 	@touch $@
 
 system:
-	@missing=(); for name in $(DEBIAN); do \
-	  dpkg -s $$name >/dev/null 2>&1 || missing+=($$name); done; \
-	if test $${#missing[@]} -gt 0; then \
-	  echo "installing Debian packages for the tests: $${missing[*]}"; \
-	  root=; test "$$(id -u)" = 0 || root=sudo; \
-	  command -v apt-get >/dev/null || { echo "the tests need: $${missing[*]}" >&2; exit 1; }; \
-	  $$root apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends \
-	    "$${missing[@]}" >/dev/null; \
-	fi
+	@missing=(); \
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql); \
+	command -v chromium >/dev/null || missing+=(chromium); \
+	test $${#missing[@]} -gt 0 || exit 0; \
+	root=; test "$$(id -u)" = 0 || root=sudo; \
+	command -v apt-get >/dev/null && { test -z "$$root" || command -v sudo >/dev/null; } || { \
+	  echo "the tests need the Debian packages $${missing[*]}: install them as root" >&2; exit 1; }; \
+	echo "installing Debian packages for the tests: $${missing[*]}"; \
+	$$root apt-get update -qq; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  "$${missing[@]}" >/dev/null
 
 clean:  ## Remove what was built, not what was run
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf "$(VENV)" build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

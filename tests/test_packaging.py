@@ -80,7 +80,10 @@ def test_no_file_names_a_registry_or_its_makers_machine() -> None:
 def test_the_image_runs_the_command_as_nobody_special() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     assert 'ENTRYPOINT ["capsearch"]' in lines
-    assert "USER capsearch" in lines
+    assert lines.index("USER capsearch") > max(
+        n for n, line in enumerate(lines) if line.startswith(("FROM", "RUN"))
+    )
+    assert "WORKDIR /data" in lines
     assert "VOLUME /data" in lines
     copied = [line.split()[1:-1] for line in lines if re.match(r"COPY (?!--from)", line)]
     for name in (name for names in copied for name in names):
