@@ -124,9 +124,10 @@ def list_(root: Root = ROOT, storage: Storage = None) -> None:
     """List the studies that can be named, and those in the storage with their state."""
     from capsearch.display import show_studies
     from capsearch.spec import known
-    from capsearch.storage import StudyStore, exists
+    from capsearch.storage import StudyRow, StudyStore, exists
 
-    url, rows = _storage_url(root, storage), ()
+    url = _storage_url(root, storage)
+    rows: tuple[StudyRow, ...] = ()
     if exists(url):
         with closing(StudyStore(url)) as store:
             rows = store.rows()
