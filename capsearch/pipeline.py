@@ -129,7 +129,7 @@ def _look_at_test(opened: Opened, replicates: list[Trial], watch: Watcher) -> No
         table=opened.spec.data,
         data=opened.data,
         storage=where.storage,
-        engine=where.engine,
+        engine=opened.store.engine_of(opened.study, choice.job),
         folder=opened.model_folder(choice.key),
     )
     last_look(task, where.threads)

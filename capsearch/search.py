@@ -36,6 +36,7 @@ SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's
 class Trainer(Protocol):
     """What trains: `EngineProcess`, or a stand-in. One pack at a time."""
 
+    name: str
     pack: int
 
     def submit(self, jobs: Sequence[Job]) -> None: ...
@@ -255,7 +256,7 @@ def drive(
     while pack:
         upcoming = next_pack()  # asked for while the engine trains
         outcomes = engine.collect()
-        store.save(study, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
+        store.save(study, engine.name, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
         start(upcoming)
         for trial, outcome in zip(pack, outcomes, strict=True):
             settle(trial, outcome)

@@ -44,6 +44,7 @@ _outcomes = sa.Table(
     _tables,
     sa.Column("study", sa.String(120), primary_key=True),
     sa.Column("job", sa.String(24), primary_key=True),
+    sa.Column("engine", sa.String(20), nullable=False),  # by which it was trained
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("val_losses", sa.LargeBinary),  # float32, one a validation row
 )
@@ -163,8 +164,8 @@ class StudyStore:
         with self._guarded(), self.engine.begin() as connection:
             connection.execute(_studies.update().where(_studies.c.key == study.key).values(changed))
 
-    def save(self, study: Study, ended: Sequence[tuple[Job, Outcome]]) -> None:
-        """Store outcomes, all or none; one that is there already stays as it is."""
+    def save(self, study: Study, engine: str, ended: Sequence[tuple[Job, Outcome]]) -> None:
+        """Store what `engine` produced, all or none; an outcome that is there stays as it is."""
         with self._guarded(), self.engine.begin() as connection:
             for job, outcome in ended:
                 if self._select(connection, study, job) is None:
@@ -173,6 +174,7 @@ class StudyStore:
                         _outcomes.insert().values(
                             study=study.key,
                             job=job.key,
+                            engine=engine,
                             outcome=json.dumps(outcome.as_dict()),
                             val_losses=None if losses is None else losses.tobytes(),
                         )
@@ -183,6 +185,12 @@ class StudyStore:
         with self._guarded(), self.engine.connect() as connection:
             row = self._select(connection, study, job)
         return None if row is None else _outcome(row)
+
+    def engine_of(self, study: Study, job: Job) -> str:
+        """The engine that trained a stored job. Engines draw their dropout masks differently."""
+        with self._guarded(), self.engine.connect() as connection:
+            engine: str = self._select(connection, study, job).engine
+        return engine
 
     def outcomes(self, study: Study) -> dict[str, Outcome]:
         """Every stored outcome of a study, by the key of its job."""

@@ -25,7 +25,7 @@ from capsearch.storage import StudyStore
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Where results are kept and what may be used: nothing here changes a study's result."""
+    """Where results are kept and what may be used; the question is the study file's alone."""
 
     root: Path  # reports and models, and the default stores
     storage: str

@@ -52,6 +52,7 @@ class Dice:
 class FakeEngine:
     """Keeps the contract of `EngineProcess` without a process; counts what it trains."""
 
+    name: str = "fake"
     pack: int = 1
     fail: Sequence[str] = ()  # labels of candidates that diverge; '*' for all
     die_after: int | None = None  # raise KeyboardInterrupt instead of collecting the nth time

@@ -116,7 +116,7 @@ class EngineProcess:
     """The engine of a study, in a child that is replaced when it dies."""
 
     def __init__(self, name: str, data: Path, limits: Limits) -> None:
-        self.pack = PACKS[name]
+        self.name, self.pack = name, PACKS[name]
         self._engine, self._data, self._limits = ENGINES[name], data, limits
         self._child: Child | None = None
         self._jobs: Sequence[Job] = ()

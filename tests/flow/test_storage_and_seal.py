@@ -27,7 +27,7 @@ def store(storage_url: str) -> Iterator[StudyStore]:
 def test_an_outcome_comes_back_as_it_was_stored(store: StudyStore) -> None:
     assert store.outcome(STUDY, JOB) is None
     outcome = outcome_of(JOB)
-    store.save(STUDY, [(JOB, outcome)])
+    store.save(STUDY, "fit", [(JOB, outcome)])
     back = store.outcome(STUDY, JOB)
     assert back == outcome
     assert back is not None
@@ -35,11 +35,12 @@ def test_an_outcome_comes_back_as_it_was_stored(store: StudyStore) -> None:
     assert outcome.val_losses is not None
     assert back.val_losses.tolist() == outcome.val_losses.tolist()
     assert store.outcomes(STUDY) == {JOB.key: outcome}
+    assert store.engine_of(STUDY, JOB) == "fit"
 
 
 def test_the_first_outcome_of_a_job_stays(store: StudyStore) -> None:
-    store.save(STUDY, [(JOB, outcome_of(JOB))])
-    store.save(STUDY, [(JOB, Outcome.failed("late"))])
+    store.save(STUDY, "fit", [(JOB, outcome_of(JOB))])
+    store.save(STUDY, "fit", [(JOB, Outcome.failed("late"))])
     assert store.outcome(STUDY, JOB) == outcome_of(JOB)
 
 

@@ -316,8 +316,14 @@ def test_a_study_of_which_every_trial_diverges_fails_in_words_and_loses_nothing(
 def test_the_reference_engine_reaches_the_same_end(place: Place) -> None:
     text = STUDY.replace("trials = 12", "trials = 3").replace("replicates = 3", "replicates = 2")
     (place.folder / "mine.toml").write_text(text.replace("epochs = 8", "epochs = 3"))
-    document, _ = place.study("--engine", "fit")
+    process = place.start("study", "mine", "--engine", "fit")
+    assert process.stderr is not None
+    assert any("sealed test" in line for line in process.stderr)  # reads up to that line
+    process.kill()
+    process.communicate(timeout=30)
+    document, _ = place.study("--engine", "packed")  # the choice is still trained by its own engine
     jsonschema.validate(document, CONTRACT)
+    assert place.rows("studies.db", "SELECT DISTINCT engine FROM capsearch_outcome") == [("fit",)]
     assert np.isfinite(document["test"]["loss"])
 
 
