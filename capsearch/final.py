@@ -143,6 +143,7 @@ def _train_and_keep(task: FinalTask) -> None:
         model.save(making / MODEL)
         package_model(model, making / "mlflow", data.features)
         shutil.rmtree(task.folder, ignore_errors=True)
+        making.chmod(0o755)  # a temporary folder is its maker's alone, a model is not
         making.replace(task.folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)

@@ -91,6 +91,7 @@ def _write(making: Path, name: str, data: SearchData, profile: DataProfile) -> N
     (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
     manifest = {"folder": name, "files": _hashes(making)}
     (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    making.chmod(0o755)  # a temporary folder is its maker's alone, prepared data is not
 
 
 def _put(making: Path, folder: Path) -> None:
