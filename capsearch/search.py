@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from capsearch.records import Candidate, Job, Outcome, Study, Trial, digest_of
 from capsearch.selection import frontier
@@ -92,8 +92,11 @@ class Rung:
     def replay(self) -> list[Trial]:
         """Trials that were asked before this start, told or not; their outcomes may be stored."""
         before = self._past + self._left
-        self._open |= {self._id(t): t.number for t in self._left}
-        return [self._trial(t) for t in sorted(before, key=lambda t: t.number)]
+        self._open |= {self._id(t.number): t.number for t in self._left}
+        ordered = sorted(before, key=lambda t: t.number)
+        return [
+            self._trial(t.number, Candidate.from_dict(t.user_attrs["candidate"])) for t in ordered
+        ]
 
     def ask(self) -> list[Trial]:
         """The next round; empty while the last is open, and when the budget is spent."""
@@ -116,19 +119,18 @@ class Rung:
         asked = self._optuna.ask()
         candidate = self._space.draw(asked, self._band)
         asked.set_user_attr("candidate", candidate.as_dict())
-        trial = self._trial(self._optuna.trials[asked.number])
+        trial = self._trial(asked.number, candidate)
         self.asked += 1
         self._open[trial.id] = asked.number
         return trial
 
-    def _id(self, asked: FrozenTrial) -> str:
-        return f"search/{self._rung}/{asked.number}"
+    def _id(self, number: int) -> str:
+        return f"search/{self._rung}/{number}"
 
-    def _trial(self, asked: FrozenTrial) -> Trial:
-        candidate = Candidate.from_dict(asked.user_attrs["candidate"])
+    def _trial(self, number: int, candidate: Candidate) -> Trial:
         parameters = self._space.parameters(candidate)
         return Trial(
-            id=self._id(asked),
+            id=self._id(number),
             group="search",
             rung=rung_of(parameters, self._study.ladder),
             name=candidate.label,
