@@ -27,14 +27,15 @@ def main() -> None:
     folder = prepared(asked.cache)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {_cores()} cores, {memory:.0f} GiB")
-    rounds, wholes = [], []
+    rounds, wholes, imdb = [], [], []
     for number in range(asked.rounds):
         rounds.append(_round(str(folder), asked, number))
         wholes.append(of_space(asked.trials, asked.epochs, folder.parent))
+        imdb.append(shipped("imdb", folder.parent))
     _print_engines(rounds, asked)
     _print_whole(wholes, rounds, asked, f"{asked.trials} trials in this space")
-    if asked.shipped:
-        _print_whole([shipped("imdb", folder.parent)], rounds, asked, "`capsearch study imdb`")
+    _print_whole(imdb, rounds, asked, "`capsearch study imdb`")
+    _print_phases(call(f"{HERE}.whole:phases", name="imdb", cache=str(folder.parent)))
     _print_growth(call(f"{HERE}.growth:growth", folder=str(folder)))
     _print_memory(call(f"{HERE}.growth:memory", folder=str(folder), packs=asked.packs))
     _print_profile(call(f"{HERE}.floor:profile", folder=str(folder)))
@@ -43,13 +44,11 @@ def main() -> None:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="turns of every contender")
-    parser.add_argument("--candidates", type=int, default=4, help="drawn in every round")
+    parser.add_argument("--candidates", type=int, default=6, help="drawn in every round")
     parser.add_argument("--epochs", type=int, default=6, help="of every training")
     parser.add_argument("--pack", type=int, default=32, help="of the packed engine")
     parser.add_argument("--trials", type=int, default=96, help="of a whole study")
     parser.add_argument("--packs", type=int, default=50, help="for the memory over time")
-    parser.add_argument("--shipped", action=argparse.BooleanOptionalAction, default=True,
-                        help="also run the shipped imdb study")  # fmt: skip
     parser.add_argument("--cache", type=Path, help="prepared data, as for capsearch itself")
     return parser.parse_args()
 
@@ -110,24 +109,35 @@ def _ratio(measured: Round, name: str, asked: argparse.Namespace) -> float:
 def _print_whole(
     wholes: Sequence[Whole], rounds: Sequence[Round], asked: argparse.Namespace, what: str
 ) -> None:
-    """The plain loop's time is what it took in the same round, for as many epochs in all.
+    """The plain loop's time is scaled from what it took in the same round.
 
-    It is start-up, and trainings of so many epochs, scaled from those that were measured.
+    Start-up once; for every training what a trial costs beyond its epochs; for every epoch one of
+    those after a trial's first: so that as many trainings and epochs are compared.
     """
     print(f"\n## Whole study: {what}, start to report\n")
     rows = []
-    for whole, measured in zip(wholes, rounds[-len(wholes) :], strict=True):
+    for whole, measured in zip(wholes, rounds, strict=True):
         plain = measured["plain loop"]
         startup = plain["process_seconds"] - plain["seconds"]
-        single = per_epoch("plain loop", plain, asked)
-        loop = startup + whole.epochs * single
+        epoch = statistics.mean(plain["epochs"])
+        trial = plain["seconds"] / asked.candidates - asked.epochs * epoch
+        loop = startup + whole.trainings * trial + whole.epochs * epoch
         rows.append([
-            f"{whole.trainings}", f"{whole.epochs:,}", f"{whole.seconds:.1f} s", f"{loop:,.0f} s",
-            f"1/{loop / whole.seconds:.1f}", f"{whole.peak:,.0f} MiB",
+            f"{whole.trainings}", f"{whole.epochs:,}", f"{whole.seconds:.1f} s",
+            f"{whole.training:.1f} s", f"{loop:,.0f} s", f"1/{loop / whole.seconds:.1f}", f"{whole.peak:,.0f} MiB",
         ])  # fmt: skip
-    heads = ["trainings", "epochs in all", "capsearch", "plain loop (scaled)", "ratio",
+    heads = ["trainings", "epochs in all", "capsearch", "of it training", "plain loop (scaled)", "ratio",
              "largest process"]  # fmt: skip
     _table(heads, rows)
+    print("\n'Training' is what all threads spent in networks, divided by the cores.")
+
+
+def _print_phases(measured: dict[str, Any]) -> None:
+    print("\n## Where the time of that study goes, run once more, seconds\n")
+    seen = measured["phases"]
+    start = measured["process_seconds"] - sum(seconds for _, seconds in seen)
+    seen = [("start and imports", start), *seen]
+    _table([name for name, _ in seen], [[f"{seconds:.1f}" for _, seconds in seen]])
 
 
 def _print_growth(measured: dict[str, Any]) -> None:

@@ -3,9 +3,12 @@
 import json
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from capsearch.pipeline import run_study
 from capsearch.study import Circumstances, open_study, stored_trials, usable_cores
 from tests.bench.child import ROOT, run
 from tests.bench.task import BATCH_SIZE, DATA, DROPOUT, L1, L2, LAYERS, LEARNING_RATE, UNITS
@@ -18,6 +21,7 @@ class Whole:
     trainings: int
     epochs: int  # of all trainings together
     seconds: float
+    training: float  # seconds, if all cores had trained all the time
     peak: float  # MiB, of its largest process
 
 
@@ -58,6 +62,25 @@ def shipped(name: str, cache: Path) -> Whole:
         return _measured(str(ROOT / "studies" / f"{name}.toml"), Path(folder), cache)
 
 
+def phases(name: str, cache: str) -> dict[str, Any]:
+    """Seconds of every phase of a shipped study, run in this process."""
+    marks: list[tuple[str, float]] = []
+
+    class Watch:
+        def phase(self, name: str, total: int = 0) -> None:
+            marks.append((name, time.perf_counter()))
+
+        def trial(self, trial: object) -> None:
+            pass
+
+        def warn(self, message: str) -> None:
+            raise AssertionError(message)
+
+    run_study(str(ROOT / "studies" / f"{name}.toml"), _where(Path("runs"), Path(cache)), Watch())
+    ends = [begun for _, begun in marks[1:]] + [time.perf_counter()]
+    return {"phases": [(n, end - at) for (n, at), end in zip(marks, ends, strict=True)]}
+
+
 def _measured(name: str, folder: Path, cache: Path) -> Whole:
     options = ["--json", "--root", str(folder / "runs"), "--cache", str(cache)]
     ended = run([sys.executable, "-m", "capsearch", "study", name, *options], folder)
@@ -65,12 +88,13 @@ def _measured(name: str, folder: Path, cache: Path) -> Whole:
     opened = open_study(name, _where(folder / "runs", cache))
     trials, replicates = stored_trials(opened)
     ran = [t.outcome for t in [*trials, *replicates] if t.outcome and t.outcome.curve]
-    return Whole(len(ran), sum(len(o.curve) for o in ran if o.curve), ended.seconds, ended.peak)
+    epochs, trained = sum(len(o.curve) for o in ran), sum(o.seconds for o in ran)
+    return Whole(len(ran), epochs, ended.seconds, trained / usable_cores(), ended.peak)
 
 
 def _where(root: Path, cache: Path) -> Circumstances:
-    stores = (f"sqlite:///{root / name}.db" for name in ("studies", "mlflow"))
-    storage, tracking = stores
+    root = root.absolute()
+    storage, tracking = (f"sqlite:///{root / name}.db" for name in ("studies", "mlflow"))
     return Circumstances(root, storage, tracking, cache, "packed", usable_cores(), 1800.0)
 
 
