@@ -124,10 +124,11 @@ def _print_whole(
         loop = startup + whole.trainings * trial + whole.epochs * epoch
         rows.append([
             f"{whole.trainings}", f"{whole.epochs:,}", f"{whole.seconds:.1f} s",
-            f"{whole.training:.1f} s", f"{loop:,.0f} s", f"1/{loop / whole.seconds:.1f}", f"{whole.peak:,.0f} MiB",
+            f"{whole.training:.1f} s", f"{loop:,.0f} s", f"1/{loop / whole.seconds:.1f}",
+            f"{whole.peak:,.0f} MiB",
         ])  # fmt: skip
-    heads = ["trainings", "epochs in all", "capsearch", "of it training", "plain loop (scaled)", "ratio",
-             "largest process"]  # fmt: skip
+    heads = ["trainings", "epochs in all", "capsearch", "of it training",
+             "plain loop (scaled)", "ratio", "largest process"]  # fmt: skip
     _table(heads, rows)
     print("\n'Training' is what all threads spent in networks, divided by the cores.")
 
