@@ -22,6 +22,7 @@ import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 
+from capsearch import credentials
 from capsearch.errors import BadRequest, Interrupted, StoreUnavailable
 from capsearch.records import Job, Outcome, Study, Tracking, digest_of
 
@@ -67,7 +68,7 @@ class StudyStore:
     """One database. Every method raises StoreUnavailable when it cannot be reached or read."""
 
     def __init__(self, url: str) -> None:
-        self.shown = redacted(url)
+        self.shown, self._url = credentials.shown(url), url
         _make_folder(url)
         with self._guarded():
             optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -90,6 +91,7 @@ class StudyStore:
             yield
         except (sa.exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+            cause = credentials.hide(cause, self._url)
             raise StoreUnavailable(
                 f"study storage {self.shown}: {cause}. Nothing in it was changed; check that the "
                 f"database is there and whole, or name another one with --storage"
@@ -210,14 +212,6 @@ class StudyStore:
         return connection.execute(sa.select(_outcomes).where(mine)).first()
 
 
-def redacted(url: str) -> str:
-    """The URL without its password, for messages."""
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return "(a URL that cannot be read)"
-
-
 def exists(url: str) -> bool:
     """False for a SQLite file that is not there yet: asking it would make it."""
     parsed = sa.make_url(url)
@@ -248,7 +242,8 @@ def _make_folder(url: str) -> None:
         parsed.get_dialect()
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise BadRequest(
-            f"--storage {redacted(url)}: not a database that capsearch knows ({error}). Legal: "
+            f"--storage {credentials.shown(url)}: not a database that capsearch knows "
+            f"({credentials.hide(str(error), url)}). Legal: "
             "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
         ) from error
     if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):

@@ -10,7 +10,7 @@ from capsearch.errors import BadRequest, Interrupted, SealBroken, StoreUnavailab
 from capsearch.records import Outcome, Tracking
 from capsearch.seal import Ledger, Seal
 from capsearch.search import baseline_trials
-from capsearch.storage import StudyStore, redacted
+from capsearch.storage import StudyStore
 from tests.fakes import ToySource, outcome_of, spec_of, study_of
 
 SPEC = spec_of()
@@ -131,8 +131,3 @@ def test_an_impossible_storage_is_a_bad_request(url: str, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(BadRequest):
         StudyStore(url.format(file=tmp_path / "file"))
-
-
-def test_a_url_is_shown_without_its_password() -> None:
-    assert redacted("postgresql://me:s3cret@db/x") == "postgresql://me:***@db/x"
-    assert redacted("::") == "(a URL that cannot be read)"

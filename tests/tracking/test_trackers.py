@@ -1,22 +1,25 @@
 """Both trackers keep the contract; MLflow's also survives a server that goes away."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from capsearch.errors import BadRequest
-from capsearch.records import Trial
+from capsearch.records import StudyRecord, Trial
 from capsearch.tracking import Tracker, open_tracker, ui_command
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.memory import MemoryTracker
@@ -103,11 +106,20 @@ class TestBackground(TrackerContract):
         return InBackground()
 
 
-def test_a_bad_address_is_heard_of_from_the_background(tmp_path: Path) -> None:
-    tracker = open_tracker("gopher://x", tmp_path, print)
-    tracker.begin(record_of().study)
+@pytest.mark.parametrize("uri", ["gopher://x", "mlruns", "file:///tmp/x", "http//localhost:5000"])
+def test_an_address_of_no_known_kind_is_a_bad_request(uri: str, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="MLflow cannot use this address"):
-        assert tracker.missing
+        open_tracker(uri, tmp_path, print)
+
+
+def test_a_driver_that_is_not_there_is_heard_of_from_the_background(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        tracker = open_tracker(f"mysql+none://me:s3cret@127.0.0.1:{port}/x", tmp_path, print)
+        tracker.begin(record_of().study)
+        with pytest.raises(BadRequest, match="none") as caught:
+            assert tracker.missing
+    assert "s3cret" not in str(caught.value)
     tracker.close()
 
 
@@ -270,9 +282,105 @@ def test_a_server_that_was_never_there_costs_a_warning_and_nothing_else(tmp_path
     assert "s3cret" not in place.warnings[0]
 
 
-def test_an_address_of_no_known_kind_is_a_bad_request(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="MLflow cannot use this address"):
-        MlflowTracker("gopher://x", tmp_path, print)
+@pytest.mark.real
+def test_a_database_that_is_away_costs_a_warning_and_no_time(tmp_path: Path) -> None:
+    uri = f"postgresql+psycopg://me:s3cr%2Fet@127.0.0.1:{free_port()}/mlflow"
+    place, record = InMlflow(uri, tmp_path), record_of()
+    began = time.monotonic()
+    tracker = place.open()
+    tracker.begin(record.study)
+    tracker.log(record.trials[0])
+    tracker.close()
+    assert time.monotonic() - began < 5
+    assert tracker.missing == 2
+    (warning,) = place.warnings
+    assert "does not answer" in warning
+    assert "s3cr" not in warning
+
+
+class Flaky:
+    """A client whose call number `fails` raises, after it took effect or before."""
+
+    calls: ClassVar[list[str]] = []
+    fails = 0
+    after = True
+
+    def __init__(self, **address: str) -> None:
+        self._client = MlflowClient(**address)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **more: Any) -> Any:
+            self.calls.append(name)
+            fails = len(self.calls) == self.fails
+            if fails and not self.after:
+                raise ConnectionError("refused")
+            answer = getattr(self._client, name)(*args, **more)
+            if fails:
+                raise ConnectionError("reset")
+            return answer
+
+        return call
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("after", [True, False])
+def test_whichever_call_fails_everything_is_written_once(
+    after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call in turn, before it takes effect and after: the reply is lost, not the change."""
+    monkeypatch.setattr("capsearch.tracking.mlflow.PAUSE", 0)
+    monkeypatch.setattr("capsearch.tracking.writer.MlflowClient", Flaky)
+    monkeypatch.setattr(Flaky, "after", after)
+    empty = tmp_path / "empty.db"
+    MlflowClient(f"sqlite:///{empty}").search_experiments()
+    whole = record_of()
+    record = replace(whole, trials=whole.trials[:2], replicates=())
+
+    def state_after(fails: int) -> Any:
+        folder = tmp_path / str(fails)
+        folder.mkdir()
+        shutil.copy(empty, folder / "m.db")
+        place = InMlflow(f"sqlite:///{folder / 'm.db'}", folder)
+        Flaky.calls, Flaky.fails = [], fails
+        write_all(place.open(), record, folder)
+        assert len(place.warnings) == (2 if fails else 0)
+        return state_of(place)
+
+    undisturbed = state_after(0)
+    names = list(Flaky.calls)
+    assert len(names) > 20
+    for number, name in enumerate(names, 1):
+        assert state_after(number) == undisturbed, name
+
+
+def write_all(tracker: Tracker, record: StudyRecord, folder: Path) -> None:
+    """As the pipeline does; a finish that fails is tried again."""
+    report, model = folder / "report.html", folder / "model"
+    report.write_text("<p>report</p>")
+    model.mkdir()
+    (model / "MLmodel").write_text("flavors: {}\n")
+    tracker.begin(record.study)
+    for trial in record.trials:
+        tracker.log(trial)
+    assert any(tracker.finish(record, report, [], model) for _ in range(2))
+    assert tracker.missing == 0
+    tracker.close()
+
+
+def state_of(place: InMlflow) -> Any:
+    """Everything that a person would see, without ids and times."""
+    client = MlflowClient(place.uri, place.uri)
+    seen = []
+    for run in place.runs():
+        id_, data = run.info.run_id, run.data
+        points = {key: len(client.get_metric_history(id_, key)) for key in data.metrics}
+        artifacts = sorted(a.path for a in client.list_artifacts(id_))
+        inputs = len(run.inputs.dataset_inputs) if run.inputs else 0
+        seen.append((run.info.run_name, run.info.status, data.params, points, artifacts, inputs))
+    models = [(m.version, m.tags.get("capsearch.choice")) for m in client.search_model_versions()]
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    logged = [str(m.status) for m in client.search_logged_models(experiments)]
+    return sorted(seen, key=str), models, logged
 
 
 @pytest.mark.real
