@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from capsearch import __version__
+from capsearch.credentials import shown
 from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
@@ -143,9 +144,12 @@ def ui(
     """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
     from capsearch.tracking import ui_command
 
-    command = ui_command(_tracking_uri(root, tracking_uri), root, port)
+    uri = _tracking_uri(root, tracking_uri)
+    if uri.startswith("http"):
+        raise BadRequest(f"--tracking-uri {shown(uri)}: a server has its own UI, at this address")
+    command, more = ui_command(uri, root, port)
     _console().print(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
-    os.execv(command[0], command)  # signals reach the server itself
+    os.execve(command[0], command, os.environ | more)  # signals reach the server itself
 
 
 @app.command(epilog="Example: capsearch data imdb")

@@ -42,8 +42,11 @@ class Tracker(Protocol):
         ...
 
 
-def ui_command(uri: str, root: Path, port: int) -> list[str]:
-    """The command line of the MLflow UI over this store, on loopback."""
+def ui_command(uri: str, root: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    """The MLflow UI over this store, on loopback: its command line, and what its environment adds.
+
+    A store's address may hold a password, and a command line can be read by everybody.
+    """
     artifacts = (root / "artifacts").absolute().as_uri()
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    return [*server, "--backend-store-uri", uri, "--default-artifact-root", artifacts]
+    return [*server, "--default-artifact-root", artifacts], {"MLFLOW_BACKEND_STORE_URI": uri}

@@ -390,8 +390,10 @@ def test_the_ui_answers_on_loopback_over_the_right_store(tmp_path: Path) -> None
     tracker.begin(record.study)
     tracker.log(record.trials[0])
     port = free_port()
+    command, more = ui_command(place.uri, tmp_path, port)
+    assert place.uri not in command
     ui = subprocess.Popen(
-        ui_command(place.uri, tmp_path, port), cwd=tmp_path, start_new_session=True,
+        command, env=os.environ | more, cwd=tmp_path, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
