@@ -10,25 +10,24 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from math import isclose, sqrt
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsearch.data import cache
-from capsearch.data.source import Rows, open_source
+from capsearch.data.source import Rows, Source, open_source
 from capsearch.engine.process import ENGINES, Child, ChildFailed, lookup
 from capsearch.errors import CapsearchError
 from capsearch.records import Choice, Study, TestScore
+from capsearch.scoring import summary
 from capsearch.seal import Ledger, Seal
 from capsearch.storage import StudyStore
 
 if TYPE_CHECKING:
     import keras
 
-Z95 = 1.959964  # the 97.5 % point of the standard normal distribution
-CLIP = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras' own cross-entropy
 MODEL = "model.keras"
 BATCH = 1024  # rows that are made dense at a time
 
@@ -39,31 +38,63 @@ class FinalTask:
 
     study: Study
     choice: Choice
-    table: Mapping[str, Any]  # the study file's [data]
     data: Path  # the prepared training and validation rows
     storage: str
     engine: str
     folder: Path  # where the model is kept
 
 
-def last_look(task: FinalTask, threads: int) -> None:
-    """Score the choice on test rows and keep its model; nothing when both are done already.
+class LastLook:
+    """The final's child process: it loads TensorFlow and the source while replicates still train.
 
-    Raises SealBroken when this study opened its test split for another choice, and CapsearchError
-    when the choice cannot be trained again to the loss it had as a replicate.
+    One that dies is replaced once. Nothing is started for a study whose split was opened before,
+    unless its model is gone.
     """
-    with closing(StudyStore(task.storage)) as store:
-        opening = Ledger(store.engine).opening(task.study)
-    done = opening is not None and opening.choice == task.choice.key and opening.score is not None
-    if done and (task.folder / MODEL).is_file():
-        return
-    child = Child(threads)
-    try:
+
+    def __init__(self, study: Study, table: Mapping[str, Any], store: StudyStore, threads: int):
+        self._study, self._table, self._threads = study, table, threads
+        self._ledger = Ledger(store.engine)
+        self._child: Child | None = None
+
+    def get_ready(self) -> None:
+        """Start loading; returns at once."""
+        if self._ledger.opening(self._study) is None:
+            self._start()
+
+    def __call__(self, task: FinalTask) -> None:
+        """Score the choice on test rows and keep its model; nothing when both are done already.
+
+        Raises SealBroken when this study opened its test split for another choice, and
+        CapsearchError when the choice cannot be trained again to the loss it had as a replicate,
+        or when the source no longer gives the rows that the study was asked about.
+        """
+        opening = self._ledger.opening(task.study)
+        scored = opening is not None and opening.scored(task.choice.key)
+        if scored and (task.folder / MODEL).is_file():
+            return
+        try:
+            self._run(task)
+        except ChildFailed:
+            self.close()
+            try:
+                self._run(task)
+            except ChildFailed as failure:
+                raise CapsearchError(f"the final evaluation failed: {failure}") from failure
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _start(self) -> Child:
+        self._child = Child(self._threads)
+        self._child.send("capsearch.final:get_ready", self._study, self._table)
+        return self._child
+
+    def _run(self, task: FinalTask) -> None:
+        child = self._child or self._start()
+        child.receive()
         child.call("capsearch.final:run", task)
-    except ChildFailed as failure:
-        raise CapsearchError(f"the final evaluation failed: {failure}") from failure
-    finally:
-        child.close()
 
 
 def stored_score(study: Study, store: StudyStore) -> TestScore | None:
@@ -76,45 +107,32 @@ def stored_score(study: Study, store: StudyStore) -> TestScore | None:
     return TestScore(**opening.score, opened_at=opening.opened_at, openings=openings)
 
 
+_sources: dict[str, Source] = {}  # in the child: the source that is ready, by the study's key
+
+
+def get_ready(study: Study, table: Mapping[str, Any]) -> None:
+    """In the child: import what takes seconds, and see that the rows are still the study's own."""
+    import keras  # noqa: F401 - the child alone has TensorFlow
+
+    import capsearch.tracking.model  # noqa: F401 - the same
+
+    source = open_source(table)
+    if source.profile().fingerprints != study.data.fingerprints:
+        raise CapsearchError(
+            f"the rows of {study.data.source} are no longer those that {study.name} was run on. "
+            "The test split was not opened. Put the data back, or ask anew under another name"
+        )
+    _sources[study.key] = source
+
+
 def run(task: FinalTask) -> None:
-    """In the child: model first, then the seal, then the score."""
+    """In the child that is ready: model first, then the seal, then the score."""
     model = _model(task)
-    store = StudyStore(task.storage)
-    ledger = Ledger(store.engine)
-    seal = Seal(open_source(task.table), task.study, ledger)
-    _, rows = seal.open_for(task.choice.key)
-    ledger.record(task.study, summary(_probabilities(model, rows), rows.y))
-
-
-def summary(probabilities: np.ndarray, y: np.ndarray) -> dict[str, float | int]:
-    """Loss and accuracy with 95 % intervals: normal for the mean loss, Wilson (1927) for accuracy.
-
-    By hand, 8 of 10 right: centre (0.8 + 3.8415 / 20) / (1 + 3.8415 / 10) = 0.7167, half width
-    0.2265: from 0.4902 to 0.9433.
-    """
-    p = np.clip(probabilities.astype(np.float64), CLIP, 1.0 - CLIP)
-    losses = -(y * np.log(p) + (1.0 - y) * np.log1p(-p))
-    rows, loss = len(y), float(losses.mean())
-    reach = Z95 * float(losses.std(ddof=1)) / sqrt(rows)
-    accuracy = float(((p > 0.5) == (y > 0.5)).mean())
-    low, high = wilson(accuracy, rows)
-    return {
-        "loss": loss,
-        "loss_low": loss - reach,
-        "loss_high": loss + reach,
-        "accuracy": accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "rows": rows,
-    }
-
-
-def wilson(share: float, rows: int) -> tuple[float, float]:
-    """The 95 % score interval of a share seen in `rows` rows (Wilson 1927)."""
-    z2 = Z95**2
-    centre = (share + z2 / (2 * rows)) / (1 + z2 / rows)
-    half = Z95 / (1 + z2 / rows) * sqrt(share * (1 - share) / rows + z2 / (4 * rows**2))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    with closing(StudyStore(task.storage)) as store:
+        ledger = Ledger(store.engine)
+        seal = Seal(_sources[task.study.key], task.study, ledger)
+        _, rows = seal.open_for(task.choice.key)
+        ledger.record(task.study, summary(_probabilities(model, rows), rows.y))
 
 
 def _model(task: FinalTask) -> "keras.Model":

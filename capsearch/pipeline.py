@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from capsearch import search
 from capsearch.engine.process import EngineProcess, Limits
 from capsearch.errors import CapsearchError
-from capsearch.final import FinalTask, last_look
+from capsearch.final import FinalTask, LastLook
 from capsearch.records import StudyRecord, Trial
 from capsearch.report.document import document
 from capsearch.report.page import ReportFiles, write
@@ -65,11 +65,14 @@ def _run(opened: Opened, watch: Watcher) -> Finished:
     ):
         if (done := _complete(opened)) is not None:  # by whoever held it before
             return done
-        with _timed(opened):
+        with _timed(opened), closing(_last_look(opened)) as last_look:
             tracker.begin(opened.study)
             with closing(_engine(opened)) as engine:
-                replicates = _train(opened, engine, tracker, watch)
-            _look_at_test(opened, replicates, watch)
+                crew = _Crew(opened, engine, tracker, watch)
+                trials = crew.train_candidates()
+                last_look.get_ready()  # it loads TensorFlow while the replicates train
+                replicates = crew.train_replicates(trials)
+            _look_at_test(opened, replicates, last_look, watch)
         return _publish(opened, tracker, watch)
 
 
@@ -99,25 +102,45 @@ def _engine(opened: Opened) -> EngineProcess:
     return EngineProcess(where.engine, opened.data, Limits(where.threads, where.seconds_per_trial))
 
 
-def _train(opened: Opened, engine: EngineProcess, tracker: Tracker, watch: Watcher) -> list[Trial]:
-    """Baselines, search and replicates; returns the replicates. What is stored is not repeated."""
-    asked, study, space, store = opened.spec, opened.study, opened.space, opened.store
-
-    def seen(trial: Trial) -> None:
-        tracker.log(trial)
-        watch.trial(trial)
-
-    watch.phase("search", len(asked.baseline) + asked.search.trials)
-    climb = search.Ladder.of(study, asked, space, store)
-    trials = search.drive(climb, study, store, engine, seen)
-    waiting = search.replicate_trials(asked, trials)
-    if not waiting:
-        raise CapsearchError(f"every trial of {study.name} failed: {reasons(trials)}")
-    watch.phase("replicates", len(waiting))
-    return search.drive(search.Listed(waiting), study, store, engine, seen)
+def _last_look(opened: Opened) -> LastLook:
+    return LastLook(opened.study, opened.spec.data, opened.store, opened.where.threads)
 
 
-def _look_at_test(opened: Opened, replicates: list[Trial], watch: Watcher) -> None:
+@dataclass(frozen=True)
+class _Crew:
+    """Who trains, and who hears of it. What is stored is not trained again."""
+
+    opened: Opened
+    engine: EngineProcess
+    tracker: Tracker
+    watch: Watcher
+
+    def train_candidates(self) -> list[Trial]:
+        """Baselines and candidates."""
+        opened, asked = self.opened, self.opened.spec
+        self.watch.phase("search", len(asked.baseline) + asked.search.trials)
+        return self._drive(search.Ladder.of(opened.study, asked, opened.space, opened.store))
+
+    def train_replicates(self, trials: list[Trial]) -> list[Trial]:
+        """The finalists again, from fresh seeds."""
+        waiting = search.replicate_trials(self.opened.spec, trials)
+        if not waiting:
+            name = self.opened.study.name
+            raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
+        self.watch.phase("replicates", len(waiting))
+        return self._drive(search.Listed(waiting))
+
+    def _drive(self, plan: search.Plan) -> list[Trial]:
+        return search.drive(plan, self.opened.study, self.opened.store, self.engine, self._seen)
+
+    def _seen(self, trial: Trial) -> None:
+        self.tracker.log(trial)
+        self.watch.trial(trial)
+
+
+def _look_at_test(
+    opened: Opened, replicates: list[Trial], last_look: LastLook, watch: Watcher
+) -> None:
     """Choose, then score the choice on test rows, once."""
     select, where = opened.spec.select, opened.where
     curve = CapacityCurve(finalists(replicates))
@@ -126,13 +149,12 @@ def _look_at_test(opened: Opened, replicates: list[Trial], watch: Watcher) -> No
     task = FinalTask(
         study=opened.study,
         choice=choice,
-        table=opened.spec.data,
         data=opened.data,
         storage=where.storage,
         engine=opened.store.engine_of(opened.study, choice.job),
         folder=opened.model_folder(choice.key),
     )
-    last_look(task, where.threads)
+    last_look(task)
 
 
 def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:

@@ -39,6 +39,10 @@ class Opening:
     opened_at: str  # ISO 8601, UTC
     score: dict[str, Any] | None
 
+    def scored(self, choice: str) -> bool:
+        """Whether this very choice was opened for, and its score is kept."""
+        return self.choice == choice and self.score is not None
+
 
 class Ledger:
     """The openings recorded in one database."""

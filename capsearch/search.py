@@ -70,32 +70,30 @@ class Listed:
 
 
 class Rung:
-    """One rung's share of the budget, in an Optuna study of its own."""
+    """One rung's share of the budget, in an Optuna study of its own.
+
+    Drawn in memory, where a suggestion costs no transaction; a drawn trial is stored as a whole.
+    """
 
     def __init__(
         self, study: Study, spec: StudySpec, space: Space, store: StudyStore, rung: int, budget: int
     ) -> None:
         self._study, self._spec, self._space, self._rung = study, spec, space, rung
         self._band = bands(study.ladder)[rung]
-        self._optuna = store.optuna_study(f"{study.key}/rung-{rung}")
-        self._budget = budget
-        found = self._optuna.get_trials(deepcopy=False)
-        usable = [t for t in found if "candidate" in t.user_attrs]
+        self._stored = store.optuna_study(f"{study.key}/rung-{rung}")
+        self._drawn = optuna.create_study(direction=self._stored.direction)
+        self._before = self._stored.get_trials(deepcopy=False)
+        self._drawn.add_trials(self._before)
         self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
-        self._past = [t for t in usable if t.state.is_finished()]
-        self._left = [t for t in usable if not t.state.is_finished()]
-        for lost in found:
-            if "candidate" not in lost.user_attrs and not lost.state.is_finished():
-                self._optuna.tell(lost.number, state=TrialState.FAIL)  # died between ask and draw
-        self.asked = len(usable)
+        self._budget, self.asked = budget, len(self._before)
 
     def replay(self) -> list[Trial]:
         """Trials that were asked before this start, told or not; their outcomes may be stored."""
-        before = self._past + self._left
-        self._open |= {self._id(t.number): t.number for t in self._left}
-        ordered = sorted(before, key=lambda t: t.number)
+        running = [t.number for t in self._before if not t.state.is_finished()]
+        self._open |= {self._id(number): number for number in running}
         return [
-            self._trial(t.number, Candidate.from_dict(t.user_attrs["candidate"])) for t in ordered
+            self._trial(t.number, Candidate.from_dict(t.user_attrs["candidate"]))
+            for t in self._before
         ]
 
     def ask(self) -> list[Trial]:
@@ -109,16 +107,17 @@ class Rung:
         number = self._open.pop(trial.id, None)
         if number is None or trial.outcome is None:
             return  # told before the restart
-        if trial.outcome.complete:
-            self._optuna.tell(number, trial.outcome.val_loss)
-        else:
-            self._optuna.tell(number, state=TrialState.FAIL)
+        value = trial.outcome.val_loss if trial.outcome.complete else None
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        for optuna_study in (self._stored, self._drawn):
+            optuna_study.tell(number, value, state)
 
     def _ask(self) -> Trial:
-        self._optuna.sampler = sampler(self._spec.search.seed, self._rung, self.asked)
-        asked = self._optuna.ask()
+        self._drawn.sampler = sampler(self._spec.search.seed, self._rung, self.asked)
+        asked = self._drawn.ask()
         candidate = self._space.draw(asked, self._band)
         asked.set_user_attr("candidate", candidate.as_dict())
+        self._stored.add_trial(self._drawn.get_trials(deepcopy=False)[asked.number])
         trial = self._trial(asked.number, candidate)
         self.asked += 1
         self._open[trial.id] = asked.number
