@@ -5,7 +5,7 @@ Everything is derived from the study storage, so a run that was cut goes on wher
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,7 @@ def _run(opened: Opened, watch: Watcher) -> Finished:
             tracker.begin(opened.study)
             with closing(_engine(opened)) as engine:
                 crew = _Crew(opened, engine, tracker, watch)
-                trials = crew.train_candidates()
-                last_look.get_ready()  # it loads TensorFlow while the replicates train
+                trials = crew.train_candidates(nearly_done=last_look.get_ready)
                 replicates = crew.train_replicates(trials)
             _look_at_test(opened, replicates, last_look, watch)
         return _publish(opened, tracker, watch)
@@ -115,11 +114,20 @@ class _Crew:
     tracker: Tracker
     watch: Watcher
 
-    def train_candidates(self) -> list[Trial]:
-        """Baselines and candidates."""
+    def train_candidates(self, nearly_done: Callable[[], None]) -> list[Trial]:
+        """Baselines and candidates. While the last pack trains, loads for the end can begin."""
         opened, asked = self.opened, self.opened.spec
-        self.watch.phase("search", len(asked.baseline) + asked.search.trials)
-        return self._drive(search.Ladder.of(opened.study, asked, opened.space, opened.store))
+        planned = len(asked.baseline) + asked.search.trials
+        self.watch.phase("search", planned)
+        left = iter(range(planned - 1, -1, -1))
+
+        def seen(trial: Trial) -> None:
+            self._seen(trial)
+            if next(left, 0) == self.engine.pack:
+                nearly_done()
+
+        ladder = search.Ladder.of(opened.study, asked, opened.space, opened.store)
+        return self._drive(ladder, seen)
 
     def train_replicates(self, trials: list[Trial]) -> list[Trial]:
         """The finalists again, from fresh seeds."""
@@ -128,10 +136,10 @@ class _Crew:
             name = self.opened.study.name
             raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
         self.watch.phase("replicates", len(waiting))
-        return self._drive(search.Listed(waiting))
+        return self._drive(search.Listed(waiting), self._seen)
 
-    def _drive(self, plan: search.Plan) -> list[Trial]:
-        return search.drive(plan, self.opened.study, self.opened.store, self.engine, self._seen)
+    def _drive(self, plan: search.Plan, seen: search.OnTrial) -> list[Trial]:
+        return search.drive(plan, self.opened.study, self.opened.store, self.engine, seen)
 
     def _seen(self, trial: Trial) -> None:
         self.tracker.log(trial)

@@ -228,8 +228,8 @@ def drive(
 ) -> list[Trial]:
     """Train everything in the plan; returns the ended trials in the order they ended.
 
-    A trial whose outcome is stored is not trained again. Outcomes are stored before anything else
-    is done with them.
+    A trial whose outcome is stored is not trained again. Outcomes are stored before anybody hears
+    of them.
     """
     ended: list[Trial] = []
 
@@ -257,8 +257,8 @@ def drive(
     while pack:
         upcoming = next_pack()  # asked for while the engine trains
         outcomes = engine.collect()
-        store.save(study, engine.name, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
         start(upcoming)
+        store.save(study, engine.name, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
         for trial, outcome in zip(pack, outcomes, strict=True):
             settle(trial, outcome)
         pack = upcoming or start(next_pack())

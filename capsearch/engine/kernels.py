@@ -23,7 +23,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from capsearch.engine.simd import address, fma, load, load_one, sign, splat, sqrt, store
+from capsearch.engine.simd import (
+    address,
+    fma,
+    load,
+    load_blocks,
+    load_one,
+    sign,
+    splat,
+    sqrt,
+    store,
+    store_blocks,
+)
 
 WHOLE = 16  # float32 values in a vector; what every flat segment is padded to
 ADAM, RMSPROP, SGD = 0, 1, 2
@@ -100,24 +111,25 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 @inlined
-def _step(optimizer, rate, gradient, weights, slot_1, slot_2, at, lanes):
+def _step(optimizer, rate, gradient, weights, slot_1, slot_2, at, apart, blocks, lanes):
     """Keras' `update_step` of Adam, RMSprop and SGD with momentum, in place."""
-    weight, first = load(weights, at, lanes), load(slot_1, at, lanes)
+    weight = load_blocks(weights, at, apart, blocks, lanes)
+    first = load_blocks(slot_1, at, apart, blocks, lanes)
     if optimizer == ADAM:
-        second = load(slot_2, at, lanes)
+        second = load_blocks(slot_2, at, apart, blocks, lanes)
         first = fma(gradient - first, splat(KEEP_1, lanes), first)
         second = fma(gradient * gradient - second, splat(KEEP_2, lanes), second)
-        store(slot_2, at, second)
+        store_blocks(slot_2, at, apart, blocks, second)
         change = first * splat(rate, lanes) / (sqrt(second) + splat(EPSILON, lanes))
-        store(weights, at, weight - change)
+        store_blocks(weights, at, apart, blocks, weight - change)
     elif optimizer == RMSPROP:
         first = fma(splat(RHO, lanes), first, splat(ONE - RHO, lanes) * gradient * gradient)
         change = gradient * splat(rate, lanes) / sqrt(first + splat(EPSILON, lanes))
-        store(weights, at, weight - change)
+        store_blocks(weights, at, apart, blocks, weight - change)
     else:
         first = first * splat(MOMENTUM, lanes) - gradient * splat(rate, lanes)
-        store(weights, at, weight + first)
-    store(slot_1, at, first)
+        store_blocks(weights, at, apart, blocks, weight + first)
+    store_blocks(slot_1, at, apart, blocks, first)
 
 
 @compiled
@@ -130,9 +142,9 @@ def _rate(optimizer, rate, step):
 
 
 @inlined
-def _penalty(weights, at, l1, l2, lanes):
+def _penalty(weights, at, apart, blocks, l1, l2, lanes):
     """The gradient of l1 |w| + l2 w^2; that of |w| is 0 at 0."""
-    weight = load(weights, at, lanes)
+    weight = load_blocks(weights, at, apart, blocks, lanes)
     return fma(splat(TWO * l2, lanes), weight, splat(l1, lanes) * sign(weight))
 
 
@@ -141,8 +153,8 @@ def _step_flat(optimizer, rate, gradient, weights, slot_1, slot_2, begin, end, l
     """Update weights[begin:end] from gradient[begin:end]; both ends are whole vectors."""
     g, w, s, t = address(gradient), address(weights), address(slot_1), address(slot_2)
     for at in range(begin, end, WHOLE):
-        total = load(g, at, WHOLE) + _penalty(w, at, l1, l2, WHOLE)
-        _step(optimizer, rate, total, w, s, t, at, WHOLE)
+        total = load(g, at, WHOLE) + _penalty(w, at, 0, 1, l1, l2, WHOLE)
+        _step(optimizer, rate, total, w, s, t, at, 0, 1, WHOLE)
 
 
 # --- The first product ------------------------------------------------------------------------
@@ -156,8 +168,8 @@ def _plus(total, array, at, values, one, lanes):
     return fma(splat(load_one(values, one), lanes), load(array, at, lanes), total)
 
 
-def _sparse_kernels(lanes: int) -> tuple[Any, Any]:
-    """Both sparse products for a first kernel (blocks, f, lanes). Four sums hide latency."""
+def _forward_of(lanes: int) -> Any:
+    """x[rows] @ kernel + bias for a first kernel (blocks, f, lanes). Four sums hide latency."""
 
     @compiled
     def forward(indptr, indices, values, rows, kernel, bias, out):
@@ -181,38 +193,54 @@ def _sparse_kernels(lanes: int) -> tuple[Any, Any]:
                     one += 1
                 store(z, i * width + block * lanes, (a + b) + (c + d))
 
+    return forward
+
+
+def _backward_of(lanes: int, together: int) -> Any:
+    """The first kernel's gradient, penalty and update, column by column: no gradient is stored.
+
+    So many blocks `together` share the walk through a column's ones. Most columns have few, and how
+    many cannot be foreseen: the processor guesses wrong at the end of nearly every walk, and the
+    wider the walk, the less that costs (four of 16 lanes: 5.7 ms an epoch at 64 units, not 10.0).
+    """
+    whole = lanes * together
+
     @compiled
     def backward(
-        starts, members, values, delta, part, optimizer, rate, l1, l2, kernel, slot_1, slot_2
+        starts, members, values, delta, part, optimizer, rate, l1, l2, kernel, slot_1, slot_2, begin
     ):
-        """Column by column: sum its gradient, add the penalty, update. No gradient is stored.
+        """All whole groups of blocks from block `begin` on; returns the first that is left.
 
-        `part` (n, lanes) takes the deltas of a block side by side: 32 KB for 512 rows and 16 lanes.
+        `part` (n, whole) takes the deltas of a group side by side: 32 KB for 512 rows, 16 lanes.
         """
         features, n, width = kernel.shape[1], delta.shape[0], delta.shape[1]
         p, d, v = address(part), address(delta), address(values)
         w, s, t = address(kernel), address(slot_1), address(slot_2)
-        for block in range(kernel.shape[0]):
+        apart, block = features * lanes, begin
+        while block + together <= kernel.shape[0]:
             for i in range(n):
-                store(p, i * lanes, load(d, i * width + block * lanes, lanes))
+                store(p, i * whole, load(d, i * width + block * lanes, whole))
             for column in range(features):
                 at = (block * features + column) * lanes
-                a, b = _penalty(w, at, l1, l2, lanes), splat(ZERO, lanes)
+                a = _penalty(w, at, apart, together, l1, l2, whole)
+                b = splat(ZERO, whole)
                 one, end = starts[column], starts[column + 1]
                 while one + 2 <= end:
-                    a = _plus(a, p, np.int64(members[one]) * lanes, v, one, lanes)
-                    b = _plus(b, p, np.int64(members[one + 1]) * lanes, v, one + 1, lanes)
+                    a = _plus(a, p, np.int64(members[one]) * whole, v, one, whole)
+                    b = _plus(b, p, np.int64(members[one + 1]) * whole, v, one + 1, whole)
                     one += 2
                 if one < end:
-                    a = _plus(a, p, np.int64(members[one]) * lanes, v, one, lanes)
-                _step(optimizer, rate, a + b, w, s, t, at, lanes)
+                    a = _plus(a, p, np.int64(members[one]) * whole, v, one, whole)
+                _step(optimizer, rate, a + b, w, s, t, at, apart, together, whole)
+            block += together
+        return block
 
-    return forward, backward
+    return backward
 
 
-_forward_4, _backward_4 = _sparse_kernels(4)
-_forward_8, _backward_8 = _sparse_kernels(8)
-_forward_16, _backward_16 = _sparse_kernels(16)
+_forward_4, _forward_8, _forward_16 = _forward_of(4), _forward_of(8), _forward_of(16)
+_backward_4, _backward_8, _backward_16 = _backward_of(4, 1), _backward_of(8, 1), _backward_of(16, 1)
+_backward_2_of_16, _backward_4_of_16 = _backward_of(16, 2), _backward_of(16, 4)
 
 
 @compiled
@@ -241,16 +269,17 @@ def _first_backward(inputs, plan, index, net, rule, rate, batch, delta):
     l1, l2 = np.float32(rule.l1), np.float32(rule.l2)
     kernel, slot_1, slot_2 = net.kernel, net.kernel_1, net.kernel_2
     if inputs.dense.shape[1] == 0:
-        lanes = kernel.shape[2]
-        part = np.empty((delta.shape[0], lanes), np.float32)
+        lanes, n = kernel.shape[2], delta.shape[0]
+        part = np.empty((n, 4 * lanes), np.float32)
         ones = plan.starts[index], plan.members, plan.values, delta, part
         how = rule.optimizer, rate, l1, l2, kernel, slot_1, slot_2
         if lanes == 4:
-            _backward_4(*ones, *how)
+            _backward_4(*ones, *how, 0)
         elif lanes == 8:
-            _backward_8(*ones, *how)
+            _backward_8(*ones, *how, 0)
         else:
-            _backward_16(*ones, *how)
+            done = _backward_2_of_16(*ones, *how, _backward_4_of_16(*ones, *how, 0))
+            _backward_16(*ones, *how, done)
     else:
         gradient = np.dot(batch[: delta.shape[0]].T, delta)
         _step_flat(rule.optimizer, rate, gradient, kernel, slot_1, slot_2, 0, kernel.size, l1, l2)

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numba
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 - Numba's np.dot: only what is loaded can be limited
 from threadpoolctl import threadpool_limits
 
 from capsearch.data.source import SearchData

@@ -3,7 +3,7 @@
 
 Numba's own loops keep such sums in memory and test for overlap on every entry of an inner loop, so
 the kernels say what they mean: `load` some lanes, add, `store`. A width is a compile-time integer
-(4, 8 or 16); LLVM splits a vector that is wider than the machine's registers. Memory is named by
+(4 to 64); LLVM splits a vector that is wider than the machine's registers. Memory is named by
 `address`, not by array, because Numba counts references around every call that an array is passed
 to: 30 ns each, against 2 for the work. Nothing is checked, and arrays must be C-contiguous.
 """
@@ -63,6 +63,57 @@ def load(typing: Any, address: Any, at: Any, count: Any) -> Any:
         return builder.load(_pointer(builder, args[0], args[1], kind), align=4)
 
     return lanes(types.intp, types.intp, count), build
+
+
+@intrinsic(prefer_literal=True)
+def load_blocks(typing: Any, address: Any, at: Any, apart: Any, blocks: Any, count: Any) -> Any:
+    """`count` elements from as many places as there are `blocks` (1, 2, 4 ...), `apart` elements
+    from one to the next.
+    """
+    lanes, parts = Lanes(count.literal_value), blocks.literal_value
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(_FLOAT, lanes.count // parts)
+        found = [builder.load(p, align=4) for p in _places(builder, args, kind, parts)]
+        while len(found) > 1:  # side by side, pair by pair
+            found = [
+                _shuffled(builder, a, b, range(2 * a.type.count))
+                for a, b in zip(found[::2], found[1::2], strict=True)
+            ]
+        return found[0]
+
+    return lanes(types.intp, types.intp, types.intp, blocks, count), build
+
+
+@intrinsic(prefer_literal=True)
+def store_blocks(typing: Any, address: Any, at: Any, apart: Any, blocks: Any, value: Any) -> Any:
+    """Write the lanes of `value` to where `load_blocks` would read them."""
+    parts = blocks.literal_value
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        each = args[4].type.count // parts
+        places = _places(builder, args, ir.VectorType(_FLOAT, each), parts)
+        for part, place in enumerate(places):
+            lanes = range(part * each, (part + 1) * each)
+            builder.store(_shuffled(builder, args[4], args[4], lanes), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, blocks, value), build
+
+
+def _places(builder: Any, args: Any, kind: Any, count: int) -> list[Any]:
+    """Pointers from an address and an element on, so many elements apart."""
+    address, at, apart = args[:3]
+    found = []
+    for _ in range(count):
+        found.append(_pointer(builder, address, at, kind))
+        at = builder.add(at, apart)
+    return found
+
+
+def _shuffled(builder: Any, a: Any, b: Any, lanes: Any) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+    return builder.shuffle_vector(a, b, mask)
 
 
 @intrinsic

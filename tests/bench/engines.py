@@ -30,11 +30,11 @@ def main() -> None:
     rounds, wholes, imdb = [], [], []
     for number in range(asked.rounds):
         rounds.append(_round(str(folder), asked, number))
-        wholes.append(of_space(asked.trials, asked.epochs, folder.parent))
-        imdb.append(shipped("imdb", folder.parent))
+        wholes.append(_against_loop(of_space(asked.trials, asked.epochs, folder.parent), asked))
+        imdb.append(_against_loop(shipped("imdb", folder.parent), asked))
     _print_engines(rounds, asked)
-    _print_whole(wholes, rounds, asked, f"{asked.trials} trials in this space")
-    _print_whole(imdb, rounds, asked, "`capsearch study imdb`")
+    _print_whole(wholes, asked, f"{asked.trials} trials in this space")
+    _print_whole(imdb, asked, "`capsearch study imdb`")
     _print_phases(call(f"{HERE}.whole:phases", name="imdb", cache=str(folder.parent)))
     _print_growth(call(f"{HERE}.growth:growth", folder=str(folder)))
     _print_memory(call(f"{HERE}.growth:memory", folder=str(folder), packs=asked.packs))
@@ -48,6 +48,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=6, help="of every training")
     parser.add_argument("--pack", type=int, default=32, help="of the packed engine")
     parser.add_argument("--trials", type=int, default=96, help="of a whole study")
+    parser.add_argument("--share", type=int, default=5, help="the loop trains every nth of a study")
     parser.add_argument("--packs", type=int, default=50, help="for the memory over time")
     parser.add_argument("--cache", type=Path, help="prepared data, as for capsearch itself")
     return parser.parse_args()
@@ -58,10 +59,11 @@ def _round(folder: str, asked: argparse.Namespace, seed: int) -> Round:
     contend = f"{HERE}.contenders"
     tuner = call(f"{contend}:keras_tuner", count=asked.candidates, seed=seed, **given)
     given["candidates"] = tuner["candidates"]
+    each = [asked.epochs] * asked.candidates
     return {
         "KerasTuner": tuner,
         "packed": call(f"{contend}:packed", pack=asked.pack, **given),
-        "plain loop": call(f"{contend}:plain", **given),
+        "plain loop": call(f"{contend}:plain", **(given | {"epochs": each})),
         "fit": call(f"{contend}:fit", **given),
     }
 
@@ -106,31 +108,38 @@ def _ratio(measured: Round, name: str, asked: argparse.Namespace) -> float:
     return tuner / per_epoch(name, measured[name], asked)
 
 
-def _print_whole(
-    wholes: Sequence[Whole], rounds: Sequence[Round], asked: argparse.Namespace, what: str
-) -> None:
-    """The plain loop's time is scaled from what it took in the same round.
+def _against_loop(whole: Whole, asked: argparse.Namespace) -> tuple[Whole, float]:
+    """A study, and the seconds of the plain loop for the same trainings and epochs.
 
-    Start-up once; for every training what a trial costs beyond its epochs; for every epoch one of
-    those after a trial's first: so that as many trainings and epochs are compared.
+    The loop trains every nth of them, smallest network first, right after the study ended. Its
+    start-up counts once; the rest is scaled by the epochs, since nearly all of its time is epochs.
     """
+    part = slice(asked.share // 2, None, asked.share)
+    candidates, epochs = whole.candidates[part], whole.epochs[part]
+    plain = call(
+        f"{HERE}.contenders:plain", folder=str(prepared(asked.cache)), epochs=epochs,
+        candidates=[c.as_dict() for c in candidates],
+    )  # fmt: skip
+    startup = plain["process_seconds"] - plain["seconds"]
+    return whole, startup + plain["seconds"] * sum(whole.epochs) / sum(epochs)
+
+
+def _print_whole(
+    wholes: Sequence[tuple[Whole, float]], asked: argparse.Namespace, what: str
+) -> None:
     print(f"\n## Whole study: {what}, start to report\n")
     rows = []
-    for whole, measured in zip(wholes, rounds, strict=True):
-        plain = measured["plain loop"]
-        startup = plain["process_seconds"] - plain["seconds"]
-        epoch = statistics.mean(plain["epochs"])
-        trial = plain["seconds"] / asked.candidates - asked.epochs * epoch
-        loop = startup + whole.trainings * trial + whole.epochs * epoch
+    for whole, loop in wholes:
         rows.append([
-            f"{whole.trainings}", f"{whole.epochs:,}", f"{whole.seconds:.1f} s",
+            f"{len(whole.epochs)}", f"{sum(whole.epochs):,}", f"{whole.seconds:.1f} s",
             f"{whole.training:.1f} s", f"{loop:,.0f} s", f"1/{loop / whole.seconds:.1f}",
             f"{whole.peak:,.0f} MiB",
         ])  # fmt: skip
     heads = ["trainings", "epochs in all", "capsearch", "of it training",
-             "plain loop (scaled)", "ratio", "largest process"]  # fmt: skip
+             "plain loop", "ratio", "largest process"]  # fmt: skip
     _table(heads, rows)
-    print("\n'Training' is what all threads spent in networks, divided by the cores.")
+    print("\n'Training' is what all threads spent in networks, divided by the cores. The loop "
+          f"trained every {asked.share}th of these trainings for its epochs.")  # fmt: skip
 
 
 def _print_phases(measured: dict[str, Any]) -> None:

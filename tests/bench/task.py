@@ -19,6 +19,7 @@ UNITS = (4, 8, 16, 32, 64)
 L1, L2 = (1e-8, 1e-3), (1e-8, 1e-2)  # on a log scale
 DROPOUT = (0.0, 0.6)
 BATCH_SIZE, LEARNING_RATE = 512, 1e-3
+WIDEST, RATES = 256, (3e-4, 3e-2)  # of the shipped IMDB study
 
 
 def prepared(root: Path | None) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from capsearch.pipeline import run_study
+from capsearch.records import Candidate
 from capsearch.study import Circumstances, open_study, stored_trials, usable_cores
 from tests.bench.child import ROOT, run
 from tests.bench.task import BATCH_SIZE, DATA, DROPOUT, L1, L2, LAYERS, LEARNING_RATE, UNITS
@@ -18,8 +19,8 @@ from tests.bench.task import BATCH_SIZE, DATA, DROPOUT, L1, L2, LAYERS, LEARNING
 class Whole:
     """What a study trained, and what it took."""
 
-    trainings: int
-    epochs: int  # of all trainings together
+    candidates: tuple[Candidate, ...]  # of every training, smallest network first
+    epochs: tuple[int, ...]  # that each of them took
     seconds: float
     training: float  # seconds, if all cores had trained all the time
     peak: float  # MiB, of its largest process
@@ -87,9 +88,15 @@ def _measured(name: str, folder: Path, cache: Path) -> Whole:
     assert json.loads(ended.output)["status"] == "complete"
     opened = open_study(name, _where(folder / "runs", cache))
     trials, replicates = stored_trials(opened)
-    ran = [t.outcome for t in [*trials, *replicates] if t.outcome and t.outcome.curve]
-    epochs, trained = sum(len(o.curve) for o in ran), sum(o.seconds for o in ran)
-    return Whole(len(ran), epochs, ended.seconds, trained / usable_cores(), ended.peak)
+    ran = [(t, t.outcome) for t in [*trials, *replicates] if t.outcome and t.outcome.curve]
+    ran.sort(key=lambda r: (r[0].parameters, r[0].id))
+    return Whole(
+        candidates=tuple(t.candidate for t, _ in ran),
+        epochs=tuple(len(o.curve) for _, o in ran),
+        seconds=ended.seconds,
+        training=sum(o.seconds for _, o in ran) / usable_cores(),
+        peak=ended.peak,
+    )
 
 
 def _where(root: Path, cache: Path) -> Circumstances:

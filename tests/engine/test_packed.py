@@ -3,7 +3,11 @@
 Agreement with dropout is the subject of `test_packed_dropout`.
 """
 
+import os
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -60,7 +64,7 @@ def agree(asked: Job, data: SearchData) -> None:
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
-@pytest.mark.parametrize("units", [(), (3,), (20, 7), (6, 17, 5)])
+@pytest.mark.parametrize("units", [(), (3,), (20, 7), (6, 17, 5), (100, 6)])
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
 def test_every_epoch_agrees_with_keras(name: str, units: tuple[int, ...]) -> None:
     candidate = Candidate(units, l1=1e-3, l2=1e-2, optimizer=name, **SMALL)
@@ -81,6 +85,7 @@ POOL = tuple(
         Candidate((8, 3), l2=1e-2, optimizer="sgd", learning_rate=0.05, batch_size=64),
         Candidate((33, 5), dropout=0.2, optimizer="rmsprop", **SMALL),
         Candidate((16,), learning_rate=0.01, batch_size=150),
+        Candidate((100,), l2=1e-2, **SMALL),
     )
     for replicate in (0, 1)
 )
@@ -107,6 +112,31 @@ def test_an_outcome_is_the_same_bit_for_bit_whoever_shares_its_pack(
         np.testing.assert_array_equal(trained.outcome.val_losses, expected.outcome.val_losses)
         for ours, theirs in zip(trained.weights, expected.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+FIRST_PACK = """
+from threadpoolctl import threadpool_info
+from capsearch.engine import packed
+from capsearch.records import Candidate, Job
+from tests.fakes import toy_data
+
+def spy(*arguments, score=packed.score):
+    result = score(*arguments)
+    blas = [p for p in threadpool_info() if p["user_api"] == "blas"]
+    print("threads", *sorted({p["num_threads"] for p in blas}))
+    return result
+
+packed.score = spy
+packed.PackedEngine(threads=1).train([Job(Candidate((16, 8)), 1, 1, 2, 2)], toy_data())
+"""
+
+
+def test_the_first_pack_of_a_process_multiplies_on_one_thread_like_all_others() -> None:
+    """The library behind Numba's products must be there before threads are limited."""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", FIRST_PACK]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert set(ended.stdout.splitlines()) == {"threads 1"}, ended.stderr
 
 
 def test_more_epochs_repeat_the_first_ones_exactly() -> None:
