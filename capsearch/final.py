@@ -152,7 +152,7 @@ def _train_and_keep(task: FinalTask) -> None:
     from capsearch.tracking.model import package_model
 
     data = cache.load(task.data)
-    trained = lookup(ENGINES[task.engine])().train([task.choice.job], data)[0]
+    trained = lookup(ENGINES[task.engine].engine)().train([task.choice.job], data)[0]
     _check_same(task, trained.outcome.val_loss, trained.outcome.reason)
     model = exported(task.choice.selected.candidate, data.features, trained.weights)
     task.folder.parent.mkdir(parents=True, exist_ok=True)

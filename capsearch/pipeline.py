@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,9 +44,11 @@ class Finished:
 def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
     """Start, resume, or find complete the study of this name."""
     watch.phase("reading the data")
-    opened = open_study(name, where)
-    with closing(opened.store):
-        return _complete(opened) or _run(opened, watch)
+    limits = Limits(where.threads, where.seconds_per_trial)
+    with closing(EngineProcess(where.engine, limits)) as engine:  # it starts while we read
+        opened = open_study(name, where)
+        with closing(opened.store):
+            return _complete(opened) or _run(opened, engine, watch)
 
 
 def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
@@ -56,7 +59,7 @@ def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
         return write(record, opened.reports, row.tracking if row else None)
 
 
-def _run(opened: Opened, watch: Watcher) -> Finished:
+def _run(opened: Opened, engine: EngineProcess, watch: Watcher) -> Finished:
     """Everything that is left to do, by this process alone."""
     where = opened.where
     with (
@@ -67,10 +70,10 @@ def _run(opened: Opened, watch: Watcher) -> Finished:
             return done
         with _timed(opened), closing(_last_look(opened)) as last_look:
             tracker.begin(opened.study)
-            with closing(_engine(opened)) as engine:
-                crew = _Crew(opened, engine, tracker, watch)
-                trials = crew.train_candidates(nearly_done=last_look.get_ready)
-                replicates = crew.train_replicates(trials)
+            crew = _Crew(opened, engine, tracker, watch)
+            trials = crew.train_candidates(nearly_done=partial(_get_ready, last_look))
+            replicates = crew.train_replicates(trials)
+            engine.close()
             _look_at_test(opened, replicates, last_look, watch)
         return _publish(opened, tracker, watch)
 
@@ -96,9 +99,10 @@ def _timed(opened: Opened) -> Iterator[None]:
         opened.store.add_seconds(opened.study, time.monotonic() - began)
 
 
-def _engine(opened: Opened) -> EngineProcess:
-    where = opened.where
-    return EngineProcess(where.engine, opened.data, Limits(where.threads, where.seconds_per_trial))
+def _get_ready(last_look: LastLook) -> None:
+    """Import what the end needs while networks train."""
+    last_look.get_ready()
+    import capsearch.report.figures  # noqa: F401
 
 
 def _last_look(opened: Opened) -> LastLook:
@@ -113,6 +117,9 @@ class _Crew:
     engine: EngineProcess
     tracker: Tracker
     watch: Watcher
+
+    def __post_init__(self) -> None:
+        self.engine.data = self.opened.data
 
     def train_candidates(self, nearly_done: Callable[[], None]) -> list[Trial]:
         """Baselines and candidates. While the last pack trains, loads for the end can begin."""

@@ -1,7 +1,7 @@
 """The search: baselines, then Optuna up the ladder, then fresh seeds for the finalists.
 
 Work comes from a `Plan` and goes through `drive`, which keeps the engine busy: while one pack
-trains, the next is asked for and the last one's results are told, stored and logged.
+trains and another is under way, the last one's results are stored, told and logged.
 
 Every rung has an Optuna study of its own, so that its sampler learns from networks of its size.
 Trials are asked for in rounds: a rung's round is asked only when its last round is told. What is
@@ -9,6 +9,7 @@ suggested depends then on the study alone, not on the size of a pack, on timing,
 """
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from capsearch.storage import StudyStore
 
 OnTrial = Callable[[Trial], None]
 ROUND = 4  # trials of a rung that are asked for at once
+AHEAD = 2  # packs that are with the engine at once
 SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's defaults change
     "n_startup_trials": ROUND,
     "n_ei_candidates": 24,
@@ -34,7 +36,7 @@ SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's
 
 
 class Trainer(Protocol):
-    """What trains: `EngineProcess`, or a stand-in. One pack at a time."""
+    """What trains: `EngineProcess`, or a stand-in. Packs are collected as they were submitted."""
 
     name: str
     pack: int
@@ -72,7 +74,8 @@ class Listed:
 class Rung:
     """One rung's share of the budget, in an Optuna study of its own.
 
-    Drawn in memory, where a suggestion costs no transaction; a drawn trial is stored as a whole.
+    Drawn in memory, where a suggestion costs no transaction, and stored when a whole round has
+    ended. A round that was cut is drawn again, the same: nothing is ever left running.
     """
 
     def __init__(
@@ -82,18 +85,15 @@ class Rung:
         self._band = bands(study.ladder)[rung]
         self._stored = store.optuna_study(f"{study.key}/rung-{rung}")
         self._drawn = optuna.create_study(direction=self._stored.direction)
-        self._before = self._stored.get_trials(deepcopy=False)
-        self._drawn.add_trials(self._before)
+        self._drawn.add_trials(self._stored.get_trials(deepcopy=False))
         self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
-        self._budget, self.asked = budget, len(self._before)
+        self._budget, self.asked = budget, len(self._drawn.trials)
 
     def replay(self) -> list[Trial]:
-        """Trials that were asked before this start, told or not; their outcomes may be stored."""
-        running = [t.number for t in self._before if not t.state.is_finished()]
-        self._open |= {self._id(number): number for number in running}
+        """The trials of the rounds that have ended; their outcomes are stored."""
         return [
             self._trial(t.number, Candidate.from_dict(t.user_attrs["candidate"]))
-            for t in self._before
+            for t in self._drawn.get_trials(deepcopy=False)
         ]
 
     def ask(self) -> list[Trial]:
@@ -108,16 +108,16 @@ class Rung:
         if number is None or trial.outcome is None:
             return  # told before the restart
         value = trial.outcome.val_loss if trial.outcome.complete else None
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
-        for optuna_study in (self._stored, self._drawn):
-            optuna_study.tell(number, value, state)
+        self._drawn.tell(number, value, TrialState.FAIL if value is None else TrialState.COMPLETE)
+        if not self._open:
+            stored = len(self._stored.get_trials(deepcopy=False))
+            self._stored.add_trials(self._drawn.get_trials(deepcopy=False)[stored:])
 
     def _ask(self) -> Trial:
         self._drawn.sampler = sampler(self._spec.search.seed, self._rung, self.asked)
         asked = self._drawn.ask()
         candidate = self._space.draw(asked, self._band)
         asked.set_user_attr("candidate", candidate.as_dict())
-        self._stored.add_trial(self._drawn.get_trials(deepcopy=False)[asked.number])
         trial = self._trial(asked.number, candidate)
         self.asked += 1
         self._open[trial.id] = asked.number
@@ -248,18 +248,14 @@ def drive(
                 return pack
         return []
 
-    def start(pack: list[Trial]) -> list[Trial]:
-        if pack:
+    flying = deque[list[Trial]]()
+    while True:
+        while len(flying) < AHEAD and (pack := next_pack()):
             engine.submit([trial.job for trial in pack])
-        return pack
-
-    pack = start(next_pack())
-    while pack:
-        upcoming = next_pack()  # asked for while the engine trains
-        outcomes = engine.collect()
-        start(upcoming)
+            flying.append(pack)
+        if not flying:
+            return ended
+        outcomes, pack = engine.collect(), flying.popleft()
         store.save(study, engine.name, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
         for trial, outcome in zip(pack, outcomes, strict=True):
             settle(trial, outcome)
-        pack = upcoming or start(next_pack())
-    return ended

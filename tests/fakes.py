@@ -1,5 +1,6 @@
 """Every stand-in of the test suite: an engine that computes its outcomes, a source of toy rows."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -57,17 +58,17 @@ class FakeEngine:
     fail: Sequence[str] = ()  # labels of candidates that diverge; '*' for all
     die_after: int | None = None  # raise KeyboardInterrupt instead of collecting the nth time
     trained: list[Job] = field(default_factory=list)
-    _jobs: Sequence[Job] = ()
+    _flying: deque[Sequence[Job]] = field(default_factory=deque)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         assert 0 < len(jobs) <= self.pack
-        assert not self._jobs, "a pack is submitted while another is training"
-        self._jobs = jobs
+        assert len(self._flying) < 2, "more packs are submitted than can train"
+        self._flying.append(jobs)
 
     def collect(self) -> list[Outcome]:
         if self.die_after is not None and len(self.trained) >= self.die_after:
             raise KeyboardInterrupt
-        jobs, self._jobs = self._jobs, ()
+        jobs = self._flying.popleft()
         self.trained += jobs
         return [self._outcome(job) for job in jobs]
 

@@ -63,7 +63,8 @@ class Batches:
 
     def keep_only(self, orders: Collection[int]) -> None:
         """Drop the plans of all other orders: replicates do not come back to an old one."""
-        self._plans = {key: plan for key, plan in self._plans.items() if key[0] in orders}
+        with self._lock:
+            self._plans = {key: plan for key, plan in self._plans.items() if key[0] in orders}
 
     def _planned(self, order: int, size: int, epoch: int) -> Plan:
         rows, x = row_order(order, epoch, len(self.data.train)), self.train

@@ -7,9 +7,11 @@ shared: an outcome cannot depend on its neighbours, and a network that stops cos
 
 import math
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from threading import Lock
 
 import numba
 import numpy as np
@@ -27,29 +29,43 @@ SCORING_ROWS = 512  # a chunk whose first-layer outputs stay in the cache
 
 
 class PackedEngine:
-    """Trains jobs on `threads` threads; the default is Numba's: NUMBA_NUM_THREADS, or all cores."""
+    """Trains jobs on `threads` threads; the default is Numba's: NUMBA_NUM_THREADS, or all cores.
+
+    `train` may be called again while a pack trains: the second pack's networks start as threads
+    become free, so that no thread waits for the last network of a pack. From the first engine on,
+    this process makes its matrix products on one thread each.
+    """
 
     def __init__(self, pack: int = 32, threads: int | None = None) -> None:
         self.pack = pack
         self.threads = threads or numba.config.NUMBA_NUM_THREADS
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._lock = Lock()
         self._batches: Batches | None = None
+        self._orders = Counter[int]()  # those of the packs in training
+        threadpool_limits(1, user_api="blas")
 
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
         """One result a job, in the order of the jobs. The plans of the data are kept for later."""
-        if self._batches is None or self._batches.data is not data:
-            self._batches = Batches(data)
-        batches = self._batches
-        batches.keep_only({job.order for job in jobs})
+        orders = {job.order for job in jobs}
+        batches = self._begin(orders, data)
         longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate))
-        with (
-            threadpool_limits(1, user_api="blas"),  # every thread makes its own products
-            ThreadPoolExecutor(self.threads) as pool,
-        ):
-            running = {i: pool.submit(_train, jobs[i], batches) for i in longest_first}
-            try:
-                return [running[i].result() for i in range(len(jobs))]
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        running = {i: self._pool.submit(_train, jobs[i], batches) for i in longest_first}
+        try:
+            return [running[i].result() for i in range(len(jobs))]
+        finally:
+            for left in running.values():
+                left.cancel()
+            with self._lock:
+                self._orders -= Counter(orders)
+
+    def _begin(self, orders: Collection[int], data: SearchData) -> Batches:
+        with self._lock:
+            if self._batches is None or self._batches.data is not data:
+                self._batches = Batches(data)
+            self._orders += Counter(orders)
+            self._batches.keep_only(self._orders)
+            return self._batches
 
 
 def _cost(candidate: Candidate) -> int:

@@ -1,8 +1,9 @@
 """An engine in a child process: TensorFlow's memory, crashes and hangs stay in there.
 
-The driver submits jobs and collects outcomes; what it does in between overlaps with training. A
-child that dies or hangs is replaced, and its jobs are tried once more, one at a time, so that only
-the job that brings a process down is marked failed. The child follows its parent into death.
+The driver submits packs of jobs, the next one while the last still trains, and collects outcomes;
+what it does in between overlaps with training. A child that dies or hangs is replaced, and the jobs
+of its pack are tried once more, one at a time, so that only the job that brings a process down is
+marked failed. The child follows its parent into death.
 """
 
 import importlib
@@ -10,27 +11,41 @@ import os
 import signal
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from capsearch.errors import CapsearchError
 from capsearch.records import Job, Outcome
 
-ENGINES = {
-    "packed": "capsearch.engine.packed:PackedEngine",
-    "fit": "capsearch.engine.fit:FitEngine",
-}
-PACKS = {"packed": 16, "fit": 1}  # half a round of the usual ladder: the driver keeps up
 RESIDENT = (
     1_200_000_000  # bytes; TensorFlow keeps a little of every graph, so its child is replaced
 )
 TRAIN = "capsearch.engine.process:train"
 _spawn = get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An engine's class as 'module:name', how many jobs it takes at once, and how many packs."""
+
+    engine: str
+    pack: int
+    abreast: int  # the second pack fills the threads that the first one leaves idle at its end
+
+
+ENGINES = {
+    "packed": Kind("capsearch.engine.packed:PackedEngine", pack=16, abreast=2),
+    "fit": Kind("capsearch.engine.fit:FitEngine", pack=1, abreast=1),
+}
 
 
 @dataclass(frozen=True)
@@ -46,15 +61,16 @@ class ChildFailed(Exception):
 
 
 class Child:
-    """A spawned process that answers `function(*args)` calls one at a time, named as 'module:name'.
+    """A spawned process that answers `function(*args)` calls in order, named as 'module:name'.
 
-    What it prints goes to a file, whose last line explains a crash.
+    It begins with what it `imports`, and works on so many calls `abreast`. What it prints goes to a
+    file, whose last line explains a crash.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, abreast: int = 1, imports: str | None = None) -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="capsearch-")  # noqa: SIM115 - until close()
         self._pipe, theirs = _spawn.Pipe()
-        arguments = (theirs, self._log.name, threads)
+        arguments = (theirs, self._log.name, threads, abreast, imports)
         self._process: BaseProcess = _spawn.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -77,7 +93,7 @@ class Child:
             self._pipe.send((function, args))
 
     def receive(self, timeout: float | None = None) -> Any:
-        """The answer to the call sent. Raises ChildFailed with the reason there is none."""
+        """The answer to the oldest call not answered. Raises ChildFailed if there is none."""
         ready = connection.wait([self._pipe, self._process.sentinel], timeout)
         if not ready:
             self.close()
@@ -113,29 +129,34 @@ class Child:
 
 
 class EngineProcess:
-    """The engine of a study, in a child that is replaced when it dies."""
+    """The engine of a study, in a child that is replaced when it dies, over the `data` it is given.
 
-    def __init__(self, name: str, data: Path, limits: Limits) -> None:
-        self.name, self.pack = name, PACKS[name]
-        self._engine, self._data, self._limits = ENGINES[name], data, limits
-        self._child: Child | None = None
-        self._jobs: Sequence[Job] = ()
+    The first child starts at once, and imports what it needs while the driver does.
+    """
+
+    def __init__(self, name: str, limits: Limits, data: Path | None = None) -> None:
+        self.name, self._kind = name, ENGINES[name]
+        self.pack = self._kind.pack
+        self.data, self._limits = data, limits
+        self._child: Child | None = self._start()
+        self._flying = deque[Sequence[Job]]()  # packs submitted and not collected, oldest first
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Start training; returns at once."""
-        if self._child is None:
-            self._child = Child(self._limits.threads)
-        self._jobs = jobs
-        self._child.send(TRAIN, self._engine, self._data, tuple(jobs))
+        """Start training, or have it started when the pack before leaves room; returns at once."""
+        self._flying.append(jobs)
+        self._send(jobs)
 
     def collect(self) -> list[Outcome]:
-        """The outcomes of the jobs submitted, in their order; waits for them."""
+        """The outcomes of the oldest pack submitted, in the order of its jobs; waits for them."""
+        jobs = self._flying.popleft()
         try:
-            outcomes = self._receive()
+            outcomes = self._receive(len(jobs))
         except ChildFailed:
-            outcomes = [self._again(job) for job in self._jobs]
+            outcomes = [self._again(job) for job in jobs]
+            self._send(*self._flying)
         if self._child is not None and self._child.resident > RESIDENT:
             self.close()
+            self._send(*self._flying)
         return outcomes
 
     def close(self) -> None:
@@ -144,19 +165,26 @@ class EngineProcess:
             self._child = None
 
     def _again(self, job: Job) -> Outcome:
-        """The second and last try of a job, alone in a new child."""
-        self.submit([job])
+        """The second and last try of a job, alone in a child."""
+        self._send([job])
         try:
-            return self._receive()[0]
+            return self._receive(1)[0]
         except ChildFailed as failure:
             return Outcome.failed(str(failure))
 
-    def _receive(self) -> list[Outcome]:
+    def _send(self, *packs: Sequence[Job]) -> None:
+        for jobs in packs:
+            self._child = self._child or self._start()
+            self._child.send(TRAIN, self._kind.engine, self.data, tuple(jobs))
+
+    def _start(self) -> Child:
+        module = self._kind.engine.partition(":")[0]
+        return Child(self._limits.threads, self._kind.abreast, imports=module)
+
+    def _receive(self, jobs: int) -> list[Outcome]:
         assert self._child is not None  # submit comes before collect
         try:
-            outcomes: list[Outcome] = self._child.receive(
-                self._limits.seconds_per_job * len(self._jobs)
-            )
+            outcomes: list[Outcome] = self._child.receive(self._limits.seconds_per_job * jobs)
             return outcomes
         except ChildFailed:
             self.close()
@@ -166,39 +194,55 @@ class EngineProcess:
 # ---- What runs in the child ----------------------------------------------------------------------
 
 _state: dict[Any, Any] = {}  # the engine and the data, made on the first call
+_making = threading.Lock()
 
 
 def train(engine: str, folder: Path, jobs: Sequence[Job]) -> list[Outcome]:
     """Train in this process, with the engine and the data of the calls before."""
-    if (engine, folder) not in _state:
-        from capsearch.data import cache  # the child alone needs the rows
+    with _making:
+        if (engine, folder) not in _state:
+            from capsearch.data import cache  # the child alone needs the rows
 
-        _state[engine, folder] = (lookup(engine)(), cache.load(folder))
+            _state[engine, folder] = (lookup(engine)(), cache.load(folder))
     instance, data = _state[engine, folder]
     return [trained.outcome for trained in instance.train(jobs, data)]
 
 
-def _serve(pipe: connection.Connection, log: str, threads: int) -> None:
+def _serve(
+    pipe: connection.Connection, log: str, threads: int, abreast: int, imports: str | None
+) -> None:
     """Answer calls until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     _redirect_output(log)
     _set_threads(threads)
-    while True:
-        try:
+    answers = SimpleQueue[Future[Any]]()
+    for in_background in (_die_with_parent, partial(_reply, pipe, answers)):
+        threading.Thread(target=in_background, daemon=True).start()
+    if imports is not None:
+        with suppress(Exception):  # the call that needs it says what is wrong
+            importlib.import_module(imports)
+    with ThreadPoolExecutor(abreast) as pool, suppress(EOFError):
+        while True:
             function, args = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = (True, lookup(function)(*args))
-        except CapsearchError as error:
-            answer = (False, error)
-        except MemoryError:
-            answer = (False, "out of memory")
-        except Exception as error:  # whatever a library raises is this job's reason, not our end
-            answer = (False, _reason(error))
-        pipe.send(answer)
+            answers.put(pool.submit(_answer, function, args))
+
+
+def _reply(pipe: connection.Connection, answers: "SimpleQueue[Future[Any]]") -> None:
+    """Send every answer, in the order of the calls."""
+    while True:
+        pipe.send(answers.get().result())
+
+
+def _answer(function: str, args: Sequence[Any]) -> tuple[bool, Any]:
+    try:
+        return True, lookup(function)(*args)
+    except CapsearchError as error:
+        return False, error
+    except MemoryError:
+        return False, "out of memory"
+    except Exception as error:  # whatever a library raises is this job's reason, not our end
+        return False, _reason(error)
 
 
 def lookup(name: str) -> Callable[..., Any]:

@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from capsearch import __version__
 from capsearch.records import Candidate, Estimate, StudyRecord, Tracking, Trial
-from capsearch.report import figures
 from capsearch.report.overfit import in_words, pair_to_compare
 
 
@@ -44,6 +43,8 @@ def write(record: StudyRecord, folder: Path, tracking: Tracking | None) -> Repor
 
 def draw(record: StudyRecord) -> dict[str, str]:
     """The figures as SVG text, by name."""
+    from capsearch.report import figures  # Matplotlib takes 0.2 s: not before training
+
     return {
         "capacity_curve": figures.capacity_curve(record),
         "overfitting": figures.overfit_pair(_pair(record)),

@@ -45,9 +45,9 @@ def no_data(_: Path) -> None:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineProcess]:
-    monkeypatch.setitem(process.ENGINES, "fragile", "tests.engine.test_process:Fragile")
-    monkeypatch.setitem(process.PACKS, "fragile", 8)
-    engine = EngineProcess("fragile", Path("/nowhere"), Limits(threads=1, seconds_per_job=3.0))
+    kind = process.Kind("tests.engine.test_process:Fragile", pack=8, abreast=2)
+    monkeypatch.setitem(process.ENGINES, "fragile", kind)
+    engine = EngineProcess("fragile", Limits(threads=1, seconds_per_job=3.0), Path("/nowhere"))
     monkeypatch.setattr(process, "TRAIN", "tests.engine.test_process:train")
     yield engine
     engine.close()
@@ -86,6 +86,27 @@ def test_only_the_job_that_brings_a_process_down_fails(
     engine.submit([job(3)])
     (after,) = engine.collect()
     assert after.complete
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_pack_beside_one_that_brings_a_process_down_is_trained_all_the_same(
+    engine: EngineProcess, first: bool
+) -> None:
+    packs = [[job(13), job(1)], [job(2), job(3)]]
+    for jobs in packs if first else packs[::-1]:
+        engine.submit(jobs)
+    collected = [[o.complete for o in engine.collect()] for _ in packs]
+    assert collected == ([[False, True], [True, True]] if first else [[True, True], [False, True]])
+
+
+def test_a_pack_in_flight_survives_that_its_child_has_grown(
+    engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "RESIDENT", 1)
+    for units in range(1, 5):
+        engine.submit([job(units)])
+        engine.submit([job(units + 20)])
+        assert [engine.collect()[0].complete for _ in range(2)] == [True, True]
 
 
 def test_the_outcome_crosses_the_border_whole(engine: EngineProcess) -> None:
