@@ -64,7 +64,7 @@ def agree(asked: Job, data: SearchData) -> None:
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
-@pytest.mark.parametrize("units", [(), (3,), (20, 7), (6, 17, 5), (100, 6)])
+@pytest.mark.parametrize("units", [(), (3,), (20, 7), (6, 17, 5), (70, 6)])
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
 def test_every_epoch_agrees_with_keras(name: str, units: tuple[int, ...]) -> None:
     candidate = Candidate(units, l1=1e-3, l2=1e-2, optimizer=name, **SMALL)
