@@ -60,8 +60,16 @@ def agree(asked: Job, data: SearchData) -> None:
     assert trained.outcome.curve.accuracy == pytest.approx(expected.outcome.curve.accuracy)
     assert trained.outcome.best_epoch == expected.outcome.best_epoch
     assert [w.shape for w in trained.weights] == [w.shape for w in expected.weights]
-    for ours, theirs in zip(trained.weights, expected.weights, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+    flat = [np.concatenate([w.ravel() for w in t.weights]) for t in (trained, expected)]
+    apart = np.abs(flat[0] - flat[1])
+    if asked.candidate.optimizer != "adam":
+        assert apart.max() <= 2e-4
+        return
+    # Adam divides a gradient by its own size. One whose terms cancel to less than its epsilon is
+    # rounding, and moves its weight by another part of a step in every engine (and by another on
+    # every processor): few weights may have met that, and none by more than a step.
+    assert (apart > 2e-4).sum() <= max(1, apart.size // 1000)
+    assert apart.max() <= asked.candidate.learning_rate
 
 
 @pytest.mark.parametrize("units", [(), (3,), (20, 7), (6, 17, 5), (70, 6)])
