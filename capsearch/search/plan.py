@@ -1,7 +1,4 @@
-"""The search: baselines, then Optuna up the ladder, then fresh seeds for the finalists.
-
-Work comes from a `Plan` and goes through `drive`, which keeps the engine busy: while one pack
-trains and another is under way, the last one's results are stored, told and logged.
+"""What is to be trained: baselines, then Optuna up the ladder, then fresh seeds for the finalists.
 
 Every rung has an Optuna study of its own, so that its sampler learns from networks of its size.
 Trials are asked for in rounds: a rung's round is asked only when its last round is told. What is
@@ -9,23 +6,20 @@ suggested depends then on the study alone, not on the size of a pack, on timing,
 """
 
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import optuna
 from optuna.trial import TrialState
 
-from capsearch.records import Candidate, Job, Outcome, Study, Trial, digest_of
+from capsearch.records import Candidate, Job, Study, Trial, digest_of
 from capsearch.selection import frontier
 from capsearch.space import Space, bands, rung_of
 from capsearch.spec import StudySpec
 from capsearch.storage import StudyStore
 
-OnTrial = Callable[[Trial], None]
 ROUND = 4  # trials of a rung that are asked for at once
-AHEAD = 2  # packs that are with the engine at once
 SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's defaults change
     "n_startup_trials": ROUND,
     "n_ei_candidates": 24,
@@ -33,16 +27,6 @@ SAMPLER: dict[str, Any] = {  # given in full, and part of the question: Optuna's
     "group": True,
     "constant_liar": True,
 }
-
-
-class Trainer(Protocol):
-    """What trains: `EngineProcess`, or a stand-in. Packs are collected as they were submitted."""
-
-    name: str
-    pack: int
-
-    def submit(self, jobs: Sequence[Job]) -> None: ...
-    def collect(self) -> list[Outcome]: ...
 
 
 class Plan(Protocol):
@@ -221,41 +205,3 @@ def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
             rung, parameters = finalist.rung, finalist.parameters
             replicates.append(Trial(id_, "replicate", rung, name, job, parameters))
     return replicates
-
-
-def drive(
-    plan: Plan, study: Study, store: StudyStore, engine: Trainer, on_trial: OnTrial
-) -> list[Trial]:
-    """Train everything in the plan; returns the ended trials in the order they ended.
-
-    A trial whose outcome is stored is not trained again. Outcomes are stored before anybody hears
-    of them.
-    """
-    ended: list[Trial] = []
-
-    def settle(trial: Trial, outcome: Outcome) -> None:
-        ended.append(trial.ended(outcome))
-        plan.tell(ended[-1])
-        on_trial(ended[-1])
-
-    def next_pack() -> list[Trial]:
-        while batch := plan.take(engine.pack):
-            known = [(trial, store.outcome(study, trial.job)) for trial in batch]
-            for trial, outcome in known:
-                if outcome is not None:
-                    settle(trial, outcome)
-            if pack := [trial for trial, outcome in known if outcome is None]:
-                return pack
-        return []
-
-    flying = deque[list[Trial]]()
-    while True:
-        while len(flying) < AHEAD and (pack := next_pack()):
-            engine.submit([trial.job for trial in pack])
-            flying.append(pack)
-        if not flying:
-            return ended
-        outcomes, pack = engine.collect(), flying.popleft()
-        store.save(study, engine.name, [(t.job, o) for t, o in zip(pack, outcomes, strict=True)])
-        for trial, outcome in zip(pack, outcomes, strict=True):
-            settle(trial, outcome)
