@@ -7,12 +7,16 @@ answer at once.
 
 import json
 import os
+import re
 import signal
 import sys
+import threading
 from contextlib import closing
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -21,7 +25,10 @@ from capsearch.credentials import shown
 from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
+    from capsearch.engine.process import Limits
     from capsearch.study import Circumstances
+
+GRACE = 9.0  # seconds to save the state after a signal
 
 EXIT_CODES = """
 Exit codes: 0 done, or nothing to do; 1 the study failed; 2 bad request (usage, study file, data);
@@ -75,12 +82,82 @@ Threads = Annotated[
     int, typer.Option(min=0, help="Processor cores to train on; 0 = all that are usable.")
 ]
 Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that one training may take.")]
+Memory = Annotated[
+    float, typer.Option(min=0.0, help="GB that a process that trains may take; 0 = no limit.")
+]
+Lease = Annotated[
+    float,
+    typer.Option(min=1.0, help="Seconds after which a silent worker's trials go to others."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--deadline", help="Be done in this time, such as 45m, 2h or 1h30m, or exit 3."),
+]
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option(help="json: one object a line on stderr, for collectors.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 ROOT = Path("mlruns")
 
 
 @app.command(epilog=f"Example: capsearch study imdb --json > imdb.json\n\n{EXIT_CODES}")
 def study(
+    context: typer.Context,
+    name: Name,
+    root: Root = ROOT,
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    cache: Cache = None,
+    engine: Engine = "packed",
+    threads: Threads = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train, on this host.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option(help="Train on this Dask cluster instead: tcp://HOST:PORT.")
+    ] = None,
+    trial_timeout: Timeout = 1800.0,
+    trial_memory: Memory = 0.0,
+    deadline: Until = None,
+    if_changed: Annotated[
+        bool,
+        typer.Option("--if-changed", help="Do nothing when neither study file nor data changed."),
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for a running start of this study, not exit 3.")
+    ] = False,
+    lease: Lease = 30.0,
+    log_format: LogFormat = "text",
+    as_json: Json = False,
+) -> None:
+    """Run a study to its end: start it, resume it, or find it complete."""
+    from capsearch.pipeline import run_study, unchanged
+
+    where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
+    where = replace(
+        where,
+        limits=_limits(threads, workers, trial_timeout, trial_memory),
+        workers=workers,
+        dask=dask,
+        lease=lease,
+        deadline=_seconds(deadline),
+        wait=wait,
+    )
+    with _watcher(log_format, name) as watch:
+        if if_changed and (row := unchanged(name, where)) is not None:
+            watch.warn(f"unchanged since it was completed: {row.key}")
+            document = row.document
+        else:
+            finished = run_study(name, where, watch)
+            document = finished.document
+            watch.result(finished.record, document, worked=finished.worked)
+    if as_json:
+        print(json.dumps(document, indent=2))
+
+
+@app.command(
+    epilog=f"Example: capsearch worker imdb --storage postgresql+psycopg://HOST/DB\n\n{EXIT_CODES}"
+)
+def worker(
+    context: typer.Context,
     name: Name,
     root: Root = ROOT,
     storage: Storage = None,
@@ -89,21 +166,26 @@ def study(
     engine: Engine = "packed",
     threads: Threads = 0,
     trial_timeout: Timeout = 1800.0,
-    as_json: Json = False,
+    trial_memory: Memory = 0.0,
+    deadline: Until = None,
+    lease: Lease = 30.0,
+    log_format: LogFormat = "text",
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
-    """Run a study to its end: start it, resume it, or find it complete."""
-    from capsearch.display import Progress, show_result
-    from capsearch.pipeline import run_study
+    """Help with a study from any machine until it is complete; its file need not be here.
 
-    where = _circumstances(root, storage, tracking_uri, cache, engine, threads, trial_timeout)
-    console = _console()
-    with Progress(console, name) as progress:
-        finished = run_study(name, where, progress)
-    if not finished.worked:
-        console.print("Nothing to do: this study is complete.")
-    show_result(console, finished.record, finished.document["report"])
-    if as_json:
-        print(json.dumps(finished.document, indent=2))
+    Workers share the study's budget, and one of them leads; when it dies, another one does.
+    """
+    from capsearch.pipeline import join
+
+    if with_parent:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
+    limits = _limits(threads, 1, trial_timeout, trial_memory)
+    where = replace(where, limits=limits, lease=lease, deadline=_seconds(deadline))
+    with _watcher(log_format, name) as watch:
+        row = join(name, where, watch)
+        watch.warn(f"complete: {row.key}")
 
 
 @app.command(epilog="Example: capsearch report imdb")
@@ -186,7 +268,22 @@ class _Stopped(BaseException):
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    """Unwind; when that takes longer than batch systems wait, or a second signal comes, just end.
+
+    What is stored is whole at any moment, and leases end by themselves.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(128 + number))
+    last = threading.Timer(GRACE, os._exit, [128 + number])
+    last.daemon = True
+    last.start()
     raise _Stopped(number)
+
+
+def _end_with_input() -> None:
+    """A worker that another process started ends with it: its standard input closes."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -222,23 +319,65 @@ def _circumstances(
     tracking_uri: str | None,
     cache: Path | None,
     engine: str = "packed",
-    threads: int = 0,
-    seconds_per_trial: float = 1800.0,
+    context: typer.Context | None = None,
 ) -> "Circumstances":
     from capsearch.engine.process import ENGINES
-    from capsearch.study import Circumstances, usable_cores
+    from capsearch.study import Circumstances
 
     if engine not in ENGINES:
         raise BadRequest(f"--engine: no engine {engine!r}. Legal: {', '.join(ENGINES)}")
+    if context is not None:
+        _refuse_passwords(context)
     return Circumstances(
         root=root.absolute(),
         storage=_storage_url(root, storage),
         tracking=_tracking_uri(root, tracking_uri),
         cache=_cache(cache),
         engine=engine,
-        threads=threads or usable_cores(),
-        seconds_per_trial=seconds_per_trial,
+        limits=_limits(),
     )
+
+
+def _limits(
+    threads: int = 0, workers: int = 1, timeout: float = 1800.0, memory: float = 0.0
+) -> "Limits":
+    """What each of so many workers on this host may use."""
+    from capsearch.engine.process import Limits
+    from capsearch.study import usable_cores
+
+    each = threads or max(usable_cores() // workers, 1)
+    return Limits(each, timeout, memory * 1e9 or inf)
+
+
+def _refuse_passwords(context: typer.Context) -> None:
+    """A command line can be read by everybody on the machine."""
+    for name in ("storage", "tracking_uri"):
+        given = context.params.get(name)
+        source = context.get_parameter_source(name)
+        if given and shown(given) != given and source is not None and source.name == "COMMANDLINE":
+            variable = "CAPSEARCH_STORAGE" if name == "storage" else "MLFLOW_TRACKING_URI"
+            raise BadRequest(
+                f"--{name.replace('_', '-')} {shown(given)}: a password on the command line can be "
+                f"read by everybody. Set {variable}, or leave it out and use ~/.pgpass"
+            )
+
+
+def _seconds(text: str | None) -> float:
+    """'45m', '2h', '1h30m', '90s' or '90' in seconds."""
+    if text is None:
+        return inf
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    if not hours + minutes + seconds:
+        raise BadRequest(f"--deadline {text!r}: must be a time such as 45m, 2h, 1h30m or 90s")
+    return 3600.0 * hours + 60.0 * minutes + seconds
+
+
+def _watcher(log_format: str, name: str) -> Any:
+    from capsearch.display import Progress
+    from capsearch.log import JsonLog
+
+    return JsonLog(name) if log_format == "json" else Progress(_console(), name)
 
 
 def _cache(cache: Path | None) -> Path:

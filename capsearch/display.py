@@ -6,7 +6,7 @@ for each phase and each tenth of it.
 
 import time
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -67,6 +67,13 @@ class Progress:
 
     def warn(self, message: str) -> None:
         self._console.print(f"[yellow]warning:[/] {escape(message)}", highlight=False)
+
+    def result(self, record: StudyRecord, document: dict[str, Any], *, worked: bool) -> None:
+        self._close_phase()
+        self._live.stop()
+        if not worked:
+            self._console.print("Nothing to do: this study is complete.")
+        show_result(self._console, record, document["report"])
 
     def _close_phase(self) -> None:
         """Leave one line behind for each finished phase of training."""

@@ -1,14 +1,14 @@
 """The last look: train the choice once more, keep the model, open the test split, score it once.
 
-All of it happens in a child process, in an order that can be cut anywhere: the model is on disk
-before the split is opened, the opening is in the ledger before a row is read, the score is recorded
-once. Whoever runs the study again goes on from there.
+Training and scoring happen in a child process, in an order that can be cut anywhere: the model is
+on disk before the split is opened, the opening is in the ledger before a row is read, the score is
+recorded once. Whoever runs the study again goes on from there. The child never hears of the
+storage: its address may hold a password.
 """
 
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -22,7 +22,7 @@ from capsearch.engine.process import ENGINES, Child, ChildFailed, lookup
 from capsearch.errors import CapsearchError
 from capsearch.records import Choice, Study, TestScore
 from capsearch.scoring import summary
-from capsearch.seal import Ledger, Seal
+from capsearch.seal import Ledger, Opening, opened_rows
 from capsearch.storage import StudyStore
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class FinalTask:
     study: Study
     choice: Choice
     data: Path  # the prepared training and validation rows
-    storage: str
     engine: str
     folder: Path  # where the model is kept
 
@@ -53,7 +52,7 @@ class LastLook:
 
     def __init__(self, study: Study, table: Mapping[str, Any], store: StudyStore, threads: int):
         self._study, self._table, self._threads = study, table, threads
-        self._ledger = Ledger(store.engine)
+        self._ledger = Ledger(store.database)
         self._child: Child | None = None
 
     def get_ready(self) -> None:
@@ -94,12 +93,15 @@ class LastLook:
     def _run(self, task: FinalTask) -> None:
         child = self._child or self._start()
         child.receive()
-        child.call("capsearch.final:run", task)
+        child.call("capsearch.final:keep_model", task)
+        opening = self._ledger.claim(task.study, task.choice.key)
+        score = child.call("capsearch.final:score", task, opening)
+        self._ledger.record(task.study, score)
 
 
 def stored_score(study: Study, store: StudyStore) -> TestScore | None:
     """The recorded score of the one opening, if there is one."""
-    ledger = Ledger(store.engine)
+    ledger = Ledger(store.database)
     opening = ledger.opening(study)
     if opening is None or opening.score is None:
         return None
@@ -125,25 +127,19 @@ def get_ready(study: Study, table: Mapping[str, Any]) -> None:
     _sources[study.key] = source
 
 
-def run(task: FinalTask) -> None:
-    """In the child that is ready: model first, then the seal, then the score."""
-    model = _model(task)
-    with closing(StudyStore(task.storage)) as store:
-        ledger = Ledger(store.engine)
-        seal = Seal(_sources[task.study.key], task.study, ledger)
-        _, rows = seal.open_for(task.choice.key)
-        ledger.record(task.study, summary(_probabilities(model, rows), rows.y))
+def keep_model(task: FinalTask) -> None:
+    """In the child: see that the chosen model lies in its folder, trained again if need be."""
+    if not (task.folder / MODEL).is_file():
+        _train_and_keep(task)
 
 
-def _model(task: FinalTask) -> "keras.Model":
-    """The chosen model: read from its folder, or trained again and put there."""
+def score(task: FinalTask, opening: Opening) -> dict[str, float | int]:
+    """In the child that is ready: what the kept model scores on the rows that were opened."""
     import keras  # the child alone has TensorFlow
 
-    path = task.folder / MODEL
-    if not path.is_file():
-        _train_and_keep(task)
-    model: keras.Model = keras.saving.load_model(path, safe_mode=True)
-    return model
+    model = keras.saving.load_model(task.folder / MODEL, safe_mode=True)
+    rows = opened_rows(_sources[task.study.key], opening)
+    return summary(_probabilities(model, rows), rows.y)
 
 
 def _train_and_keep(task: FinalTask) -> None:

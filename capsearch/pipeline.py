@@ -6,30 +6,26 @@ Everything is derived from the study storage, so a run that was cut goes on wher
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from capsearch import search
-from capsearch.engine.process import EngineProcess, Limits
-from capsearch.errors import CapsearchError
+from capsearch.crew import crew_of
+from capsearch.engine.process import EngineProcess
+from capsearch.errors import Interrupted
 from capsearch.final import FinalTask, LastLook
+from capsearch.leader import Leader, Watcher
 from capsearch.records import StudyRecord, Trial
 from capsearch.report.document import document
 from capsearch.report.page import ReportFiles, write
+from capsearch.search import Deadline
 from capsearch.selection import CapacityCurve, choose
-from capsearch.study import Circumstances, Opened, assemble, finalists, open_study, reasons
+from capsearch.storage import LeadLost, Member, Role, StudyRow
+from capsearch.study import Circumstances, Opened, assemble, finalists, join_study, open_study
 from capsearch.tracking import Tracker, open_tracker
-
-
-class Watcher(Protocol):
-    """Whoever looks on: the terminal, or nobody."""
-
-    def phase(self, name: str, total: int = 0) -> None: ...
-    def trial(self, trial: Trial) -> None: ...
-    def warn(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -44,11 +40,36 @@ class Finished:
 def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
     """Start, resume, or find complete the study of this name."""
     watch.phase("reading the data")
-    limits = Limits(where.threads, where.seconds_per_trial)
-    with closing(EngineProcess(where.engine, limits)) as engine:  # it starts while we read
-        opened = open_study(name, where)
+    with closing(EngineProcess(where.engine, where.limits)) as engine:  # it starts while we read
+        opened = open_study(name, where, watch.warn)
         with closing(opened.store):
-            return _complete(opened) or _run(opened, engine, watch)
+            if _published(opened):
+                return _finished(opened, worked=False)
+            opened.store.begin(opened.study)
+            with _joined(opened, "study", watch) as member, crew_of(opened.study.key, where):
+                _work(opened, member, engine, watch, until=_published)
+            return _finished(opened, worked=True)
+
+
+def join(name: str, where: Circumstances, watch: Watcher) -> StudyRow:
+    """Work on a study beside others, from any machine, until it is complete."""
+    watch.phase("reading the data")
+    with closing(EngineProcess(where.engine, where.limits)) as engine:
+        opened = join_study(name, where, watch.warn)
+        with closing(opened.store):
+            opened.store.begin(opened.study)
+            if not _ended(opened):
+                with _joined(opened, "worker", watch) as member:
+                    _work(opened, member, engine, watch, until=_ended)
+            return _row(opened)
+
+
+def unchanged(name: str, where: Circumstances) -> StudyRow | None:
+    """The study's row when it is complete for this very file and these very data."""
+    opened = open_study(name, where)
+    with closing(opened.store):
+        row = opened.store.row(opened.study)
+    return row if row is not None and row.document is not None else None
 
 
 def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
@@ -59,44 +80,97 @@ def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
         return write(record, opened.reports, row.tracking if row else None)
 
 
-def _run(opened: Opened, engine: EngineProcess, watch: Watcher) -> Finished:
-    """Everything that is left to do, by this process alone."""
+@contextmanager
+def _joined(opened: Opened, role: Role, watch: Watcher) -> Iterator[Member]:
+    """This process as a worker; a second `study` command waits its turn if it was asked to."""
+    where, told = opened.where, False
+    threads = 0 if where.dask and role == "study" else where.limits.threads
+    deadline = Deadline(where.deadline)
+    with ExitStack() as joined:
+        while True:
+            try:
+                member = opened.store.member(opened.study, role, threads, where.lease)
+                joined.enter_context(member)
+                break
+            except Interrupted as busy:
+                if not where.wait:
+                    raise
+                if not told:
+                    watch.warn(f"waiting: {busy}")
+                told = True
+            deadline.check()
+            time.sleep(1.0)
+        yield member
+
+
+def _work(
+    opened: Opened,
+    member: Member,
+    engine: EngineProcess,
+    watch: Watcher,
+    until: Callable[[Opened], bool],
+) -> None:
+    """Train what another one leads, or lead, `until` there is nothing left to do."""
+    engine.data = opened.data
+    hand = search.Hand(opened.store.board(opened.study), member, engine)
+    deadline, look = Deadline(opened.where.deadline), 0.0
+    while True:
+        if time.monotonic() > look:
+            if until(opened):
+                return
+            look = time.monotonic() + 0.5
+        if member.lead():
+            with suppress(LeadLost):
+                _lead(opened, member, hand, deadline, watch)
+                return
+        deadline.check()
+        hand.step()
+
+
+def _lead(
+    opened: Opened, member: Member, hand: search.Hand, deadline: Deadline, watch: Watcher
+) -> None:
+    """Everything that is left to plan, to choose and to publish, by this process alone."""
     where = opened.where
     with (
-        opened.store.alone(opened.study),
         closing(open_tracker(where.tracking, where.root, watch.warn)) as tracker,
+        closing(_last_look(opened)) as last_look,
     ):
-        if (done := _complete(opened)) is not None:  # by whoever held it before
-            return done
-        with _timed(opened), closing(_last_look(opened)) as last_look:
-            tracker.begin(opened.study)
-            crew = _Crew(opened, engine, tracker, watch)
-            trials = crew.train_candidates(nearly_done=partial(_get_ready, last_look))
-            replicates = crew.train_replicates(trials)
-            engine.close()
-            _look_at_test(opened, replicates, last_look, watch)
-        return _publish(opened, tracker, watch)
+        tracker.begin(opened.study)
+        leader = Leader(opened, member, hand, tracker, deadline, watch)
+        trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
+        replicates = leader.train_replicates(trials)
+        member.insist()
+        _look_at_test(opened, replicates, last_look, watch)
+        member.renew()
+        member.insist()
+        _publish(opened, tracker, watch)
 
 
-def _complete(opened: Opened) -> Finished | None:
-    """The study as it stands, when there is nothing left to do: no training, no opening."""
+def _row(opened: Opened) -> StudyRow:
+    row = opened.store.row(opened.study)
+    assert row is not None  # callers have begun the study
+    return row
+
+
+def _ended(opened: Opened) -> bool:
+    """Whether the study has its result, wherever its report lies."""
+    row = opened.store.row(opened.study)
+    return row is not None and row.document is not None
+
+
+def _published(opened: Opened) -> bool:
+    """Whether there is nothing left to do here: MLflow has all of it, and the report is there."""
     row = opened.store.row(opened.study)
     if row is None or row.document is None or row.tracking is None:
-        return None
-    if not Path(row.document["report"]).is_file():
-        return None
-    return Finished(assemble(opened), row.document, worked=False)
+        return False
+    return Path(row.document["report"]).is_file()
 
 
-@contextmanager
-def _timed(opened: Opened) -> Iterator[None]:
-    """Count the time spent, whatever ends it."""
-    opened.store.begin(opened.study)
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        opened.store.add_seconds(opened.study, time.monotonic() - began)
+def _finished(opened: Opened, *, worked: bool) -> Finished:
+    document = _row(opened).document
+    assert document is not None  # callers have seen it published
+    return Finished(assemble(opened), document, worked)
 
 
 def _get_ready(last_look: LastLook) -> None:
@@ -106,58 +180,14 @@ def _get_ready(last_look: LastLook) -> None:
 
 
 def _last_look(opened: Opened) -> LastLook:
-    return LastLook(opened.study, opened.spec.data, opened.store, opened.where.threads)
-
-
-@dataclass(frozen=True)
-class _Crew:
-    """Who trains, and who hears of it. What is stored is not trained again."""
-
-    opened: Opened
-    engine: EngineProcess
-    tracker: Tracker
-    watch: Watcher
-
-    def __post_init__(self) -> None:
-        self.engine.data = self.opened.data
-
-    def train_candidates(self, nearly_done: Callable[[], None]) -> list[Trial]:
-        """Baselines and candidates. While the last pack trains, loads for the end can begin."""
-        opened, asked = self.opened, self.opened.spec
-        planned = len(asked.baseline) + asked.search.trials
-        self.watch.phase("search", planned)
-        left = iter(range(planned - 1, -1, -1))
-
-        def seen(trial: Trial) -> None:
-            self._seen(trial)
-            if next(left, 0) == self.engine.pack:
-                nearly_done()
-
-        ladder = search.Ladder.of(opened.study, asked, opened.space, opened.store)
-        return self._drive(ladder, seen)
-
-    def train_replicates(self, trials: list[Trial]) -> list[Trial]:
-        """The finalists again, from fresh seeds."""
-        waiting = search.replicate_trials(self.opened.spec, trials)
-        if not waiting:
-            name = self.opened.study.name
-            raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
-        self.watch.phase("replicates", len(waiting))
-        return self._drive(search.Listed(waiting), self._seen)
-
-    def _drive(self, plan: search.Plan, seen: search.OnTrial) -> list[Trial]:
-        return search.drive(plan, self.opened.study, self.opened.store, self.engine, seen)
-
-    def _seen(self, trial: Trial) -> None:
-        self.tracker.log(trial)
-        self.watch.trial(trial)
+    return LastLook(opened.study, opened.spec.data, opened.store, opened.where.limits.threads)
 
 
 def _look_at_test(
     opened: Opened, replicates: list[Trial], last_look: LastLook, watch: Watcher
 ) -> None:
     """Choose, then score the choice on test rows, once."""
-    select, where = opened.spec.select, opened.where
+    select = opened.spec.select
     curve = CapacityCurve(finalists(replicates))
     choice = choose(curve, replicates, select.rule, select.percent)
     watch.phase("sealed test")
@@ -165,14 +195,13 @@ def _look_at_test(
         study=opened.study,
         choice=choice,
         data=opened.data,
-        storage=where.storage,
-        engine=opened.store.engine_of(opened.study, choice.job),
+        engine=opened.store.board(opened.study).engine_of(choice.job),
         folder=opened.model_folder(choice.key),
     )
     last_look(task)
 
 
-def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:
+def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> None:
     """Report, MLflow, and the mark that the study is complete."""
     watch.phase("report")
     record = assemble(opened)
@@ -184,7 +213,5 @@ def _publish(opened: Opened, tracker: Tracker, watch: Watcher) -> Finished:
         watch.warn(
             "not everything could be written to MLflow; run the same command again when it is back"
         )
-    result = document(record, tracking, files.page)
     whole = tracking if not tracker.missing else None
-    opened.store.finish(opened.study, result, whole)
-    return Finished(record, result, worked=True)
+    opened.store.finish(opened.study, document(record, tracking, files.page), whole)

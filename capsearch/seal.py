@@ -1,16 +1,16 @@
 """The sealed test split, and the ledger of every time it was opened.
 
 The ledger is a table in the study storage with one row for each (test split, study). A row is
-written *before* the rows are read: a process that dies in between leaves the split opened, and the
-same choice may finish; another choice of that study never can. Openings by other studies are
-allowed and counted, for every look at a test split makes it less of a test.
+written *before* the rows are read, which takes the opening that was written: a process that dies in
+between leaves the split opened, and the same choice may finish; another choice of that study never
+can. Openings by other studies are allowed and counted, for every look makes it less of a test.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -44,17 +44,26 @@ class Opening:
         return self.choice == choice and self.score is not None
 
 
+class Database(Protocol):
+    """The part of a study storage that keeps the ledger."""
+
+    def create(self, *tables: sa.MetaData) -> None: ...
+    def add(self, table: sa.Table, *rows: Mapping[str, Any]) -> None: ...
+    def read(self, ask: Callable[[sa.Connection], Any]) -> Any: ...
+    def write(self, change: Callable[[sa.Connection], Any]) -> Any: ...
+
+
 class Ledger:
     """The openings recorded in one database."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        _tables.create_all(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.create(_tables)
 
     def opening(self, study: Study) -> Opening | None:
         """This study's opening of its test split, if there was one."""
-        with self._engine.connect() as connection:
-            row = connection.execute(sa.select(_openings).where(_mine(study))).first()
+        own = sa.select(_openings).where(_mine(study))
+        row = self._database.read(lambda c: c.execute(own).first())
         if row is None:
             return None
         return Opening(
@@ -64,11 +73,8 @@ class Ledger:
     def openings(self, study: Study) -> int:
         """How many studies have opened this study's test split, itself included."""
         same = _openings.c.test_split == study.data.fingerprints["test"]
-        with self._engine.connect() as connection:
-            count = connection.execute(
-                sa.select(sa.func.count()).select_from(_openings).where(same)
-            )
-            return int(count.scalar_one())
+        count = sa.select(sa.func.count()).select_from(_openings).where(same)
+        return int(self._database.read(lambda c: c.execute(count).scalar_one()))
 
     def claim(self, study: Study, choice: str) -> Opening:
         """Write the opening, or find that this very choice wrote it. Else raises SealBroken."""
@@ -79,11 +85,7 @@ class Ledger:
             "choice": choice,
             "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(_openings.insert().values(row))
-        except sa.exc.IntegrityError:  # the primary key: this study has opened it before
-            pass
+        self._database.add(_openings, row)  # the key lets one opening of a study stand
         opening = self.opening(study)
         if opening is None or opening.choice != choice:
             raise SealBroken(
@@ -97,22 +99,14 @@ class Ledger:
     def record(self, study: Study, score: Mapping[str, Any]) -> None:
         """Keep the score of the claimed opening; the first one recorded stays."""
         unscored = _mine(study) & _openings.c.score.is_(None)
-        with self._engine.begin() as connection:
-            connection.execute(
-                _openings.update().where(unscored).values(score=json.dumps(dict(score)))
-            )
+        kept = _openings.update().where(unscored).values(score=json.dumps(dict(score)))
+        self._database.write(lambda c: c.execute(kept))
 
 
-class Seal:
-    """The test rows of one study, behind its ledger."""
-
-    def __init__(self, source: Source, study: Study, ledger: Ledger) -> None:
-        self._source, self._study, self._ledger = source, study, ledger
-
-    def open_for(self, choice: str) -> tuple[Opening, Rows]:
-        """The test rows, once the opening is in the ledger. Raises SealBroken."""
-        opening = self._ledger.claim(self._study, choice)
-        return opening, self._source.test_data()
+def opened_rows(source: Source, opening: Opening) -> Rows:
+    """The test rows, for an opening that is in the ledger."""
+    assert opening.opened_at  # there is no other way to the rows than to have claimed them
+    return source.test_data()
 
 
 def _mine(study: Study) -> sa.ColumnElement[bool]:

@@ -6,21 +6,26 @@ ended a year ago is made from the same stored outcomes as the one made when it e
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from capsearch import search, spec
 from capsearch.data import cache
 from capsearch.data.source import open_source
+from capsearch.engine.process import Limits
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.final import stored_score
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 from capsearch.report.checks import warnings_of
 from capsearch.selection import RULES, CapacityCurve, choose, estimate
 from capsearch.space import Space, ladder
-from capsearch.storage import StudyStore
+from capsearch.storage import LEASE, StudyStore, exists
+
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,12 @@ class Circumstances:
     tracking: str
     cache: Path
     engine: str
-    threads: int
-    seconds_per_trial: float
+    limits: Limits
+    workers: int = 1  # processes on this machine that train
+    dask: str | None = None  # a scheduler's address, whose workers train instead
+    lease: float = LEASE  # seconds after which a silent worker on another machine is given up
+    deadline: float = inf  # seconds from now
+    wait: bool = False  # for another process that runs the study, instead of leaving it alone
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,49 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_study(name: str, where: Circumstances) -> Opened:
+def open_study(name: str, where: Circumstances, warn: Warn | None = None) -> Opened:
     """Read the study file, prepare the data, reach the storage. Raises BadRequest."""
     path, question = _read(name)
+    return _opened(path.stem, question, where, warn)
+
+
+def join_study(name: str, where: Circumstances, warn: Warn | None = None) -> Opened:
+    """The same for a worker, which may run where the file is not: the storage knows the question.
+
+    A file that is here goes first. Of several studies with this name, the latest is joined; a
+    study's key names one alone.
+    """
+    try:
+        return open_study(name, where, warn)
+    except BadRequest:
+        question = _stored_question(name, where.storage)
+        if question is None:
+            raise
+    return _opened(*question, where, warn)
+
+
+def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | None:
+    if not exists(storage):
+        return None
+    with closing(StudyStore(storage)) as store:
+        rows = [row for row in store.rows() if name in (row.name, row.key)]
+    if not rows:
+        return None
+    asked = {key: value for key, value in rows[-1].question.items() if key != "sampler"}
+    return rows[-1].name, spec.StudySpec.model_validate(asked)
+
+
+def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: Warn | None) -> Opened:
     prepared = _prepare(question, where.cache)
     space = question.space_for(prepared.profile.features)
     study = Study(
-        name=path.stem,
+        name=name,
         question=question.question | {"sampler": search.SAMPLER},
         data=prepared.profile,
         ladder=ladder(space, question.search.rungs),
     )
-    return Opened(question, study, space, prepared.folder, StudyStore(where.storage), where)
+    store = StudyStore(where.storage, warn)
+    return Opened(question, study, space, prepared.folder, store, where)
 
 
 def prepare_data(name: str, root: Path) -> cache.Prepared:
@@ -102,7 +142,7 @@ def assemble(opened: Opened) -> StudyRecord:
         choice=choice,
         verdicts=verdicts,
         test=score,
-        seconds=row.seconds,
+        seconds=row.document["seconds"] if row.document else row.seconds,
         warnings=warnings_of(opened.study, trials, replicates, choice),
     )
 
@@ -110,7 +150,7 @@ def assemble(opened: Opened) -> StudyRecord:
 def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
     """The trials and replicates that have ended, in the order of the plan."""
     store, study = opened.store, opened.study
-    outcomes = store.outcomes(study)
+    outcomes = store.board(study).outcomes()
 
     def ended(planned: Sequence[Trial]) -> list[Trial]:
         return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]

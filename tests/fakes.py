@@ -65,6 +65,9 @@ class FakeEngine:
         assert len(self._flying) < 2, "more packs are submitted than can train"
         self._flying.append(jobs)
 
+    def ready(self, wait: float) -> bool:
+        return True
+
     def collect(self) -> list[Outcome]:
         if self.die_after is not None and len(self.trained) >= self.die_after:
             raise KeyboardInterrupt

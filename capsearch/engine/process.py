@@ -11,12 +11,14 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -29,6 +31,7 @@ from capsearch.records import Job, Outcome
 RESIDENT = (
     1_200_000_000  # bytes; TensorFlow keeps a little of every graph, so its child is replaced
 )
+LOOK = 0.5  # seconds between looks at a child's memory
 TRAIN = "capsearch.engine.process:train"
 _spawn = get_context("spawn")
 
@@ -54,6 +57,7 @@ class Limits:
 
     threads: int
     seconds_per_job: float
+    memory: float = inf  # bytes
 
 
 class ChildFailed(Exception):
@@ -92,12 +96,24 @@ class Child:
         with suppress(OSError):  # the child is gone: `receive` says why
             self._pipe.send((function, args))
 
-    def receive(self, timeout: float | None = None) -> Any:
-        """The answer to the oldest call not answered. Raises ChildFailed if there is none."""
-        ready = connection.wait([self._pipe, self._process.sentinel], timeout)
-        if not ready:
-            self.close()
-            raise ChildFailed(f"timed out after {timeout:.0f} s")
+    def ready(self, wait: float) -> bool:
+        """Whether there is an answer, or never will be; waits so many seconds for it."""
+        return bool(connection.wait([self._pipe, self._process.sentinel], max(wait, 0.0)))
+
+    def receive(self, timeout: float = inf, memory: float = inf) -> Any:
+        """The answer to the oldest call not answered. Raises ChildFailed if there is none.
+
+        The process is killed when it takes more seconds than `timeout`, or holds more bytes than
+        `memory`.
+        """
+        until = time.monotonic() + timeout
+        while not self.ready(min(LOOK, until - time.monotonic())):
+            if self.resident > memory:
+                self.close()
+                raise ChildFailed(f"out of memory: above the limit of {memory / 1e9:.2f} GB")
+            if time.monotonic() >= until:
+                self.close()
+                raise ChildFailed(f"timed out after {timeout:.0f} s")
         try:
             good, answer = self._pipe.recv()
         except (EOFError, OSError):
@@ -108,9 +124,9 @@ class Child:
             raise ChildFailed(answer)
         return answer
 
-    def call(self, function: str, *args: Any, timeout: float | None = None) -> Any:
+    def call(self, function: str, *args: Any) -> Any:
         self.send(function, *args)
-        return self.receive(timeout)
+        return self.receive()
 
     def close(self) -> None:
         self._process.kill()
@@ -140,20 +156,33 @@ class EngineProcess:
         self.data, self._limits = data, limits
         self._child: Child | None = self._start()
         self._flying = deque[Sequence[Job]]()  # packs submitted and not collected, oldest first
+        self._began = 0.0  # when the oldest of them became the oldest
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Start training, or have it started when the pack before leaves room; returns at once."""
+        if not self._flying:
+            self._began = time.monotonic()
         self._flying.append(jobs)
         self._send(jobs)
+
+    def ready(self, wait: float) -> bool:
+        """Whether `collect` would return, or replace the child; waits so many seconds for it."""
+        if self._child is None or not self._flying:
+            return True
+        allowed = self._limits.seconds_per_job * len(self._flying[0])
+        left = self._began + allowed - time.monotonic()
+        done = self._child.ready(min(wait, left))
+        return done or left <= wait or self._child.resident > self._limits.memory
 
     def collect(self) -> list[Outcome]:
         """The outcomes of the oldest pack submitted, in the order of its jobs; waits for them."""
         jobs = self._flying.popleft()
         try:
-            outcomes = self._receive(len(jobs))
+            outcomes = self._receive(len(jobs), time.monotonic() - self._began)
         except ChildFailed:
             outcomes = [self._again(job) for job in jobs]
             self._send(*self._flying)
+        self._began = time.monotonic()
         if self._child is not None and self._child.resident > RESIDENT:
             self.close()
             self._send(*self._flying)
@@ -168,7 +197,7 @@ class EngineProcess:
         """The second and last try of a job, alone in a child."""
         self._send([job])
         try:
-            return self._receive(1)[0]
+            return self._receive(1, 0.0)[0]
         except ChildFailed as failure:
             return Outcome.failed(str(failure))
 
@@ -181,14 +210,18 @@ class EngineProcess:
         module = self._kind.engine.partition(":")[0]
         return Child(self._limits.threads, self._kind.abreast, imports=module)
 
-    def _receive(self, jobs: int) -> list[Outcome]:
+    def _receive(self, jobs: int, waited: float) -> list[Outcome]:
         assert self._child is not None  # submit comes before collect
+        allowed = self._limits.seconds_per_job * jobs
         try:
-            outcomes: list[Outcome] = self._child.receive(self._limits.seconds_per_job * jobs)
-            return outcomes
-        except ChildFailed:
+            answer = self._child.receive(max(allowed - waited, 0.0), self._limits.memory)
+        except ChildFailed as failure:
             self.close()
+            if str(failure).startswith("timed out"):
+                raise ChildFailed(f"timed out after {allowed:.0f} s") from None
             raise
+        outcomes: list[Outcome] = answer
+        return outcomes
 
 
 # ---- What runs in the child ----------------------------------------------------------------------

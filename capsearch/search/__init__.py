@@ -1,6 +1,7 @@
 """The search: what is to be trained, in which order, and who trains it."""
 
-from capsearch.search.drive import OnTrial, Trainer, drive
+from capsearch.search.deadline import Deadline, Pace
+from capsearch.search.drive import Foreman, Hand, OnTrial, Trainer, drive
 from capsearch.search.plan import (
     SAMPLER,
     Ladder,
@@ -15,9 +16,13 @@ from capsearch.search.plan import (
 
 __all__ = [
     "SAMPLER",
+    "Deadline",
+    "Foreman",
+    "Hand",
     "Ladder",
     "Listed",
     "OnTrial",
+    "Pace",
     "Plan",
     "Rung",
     "Trainer",

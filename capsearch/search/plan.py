@@ -67,9 +67,10 @@ class Rung:
     ) -> None:
         self._study, self._spec, self._space, self._rung = study, spec, space, rung
         self._band = bands(study.ladder)[rung]
-        self._stored = store.optuna_study(f"{study.key}/rung-{rung}")
-        self._drawn = optuna.create_study(direction=self._stored.direction)
-        self._drawn.add_trials(self._stored.get_trials(deepcopy=False))
+        self._store, self._name = store, f"{study.key}/rung-{rung}"
+        stored = store.optuna_trials(self._name)
+        self._drawn = optuna.create_study(direction="minimize")
+        self._drawn.add_trials(stored)
         self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
         self._budget, self.asked = budget, len(self._drawn.trials)
 
@@ -94,8 +95,7 @@ class Rung:
         value = trial.outcome.val_loss if trial.outcome.complete else None
         self._drawn.tell(number, value, TrialState.FAIL if value is None else TrialState.COMPLETE)
         if not self._open:
-            stored = len(self._stored.get_trials(deepcopy=False))
-            self._stored.add_trials(self._drawn.get_trials(deepcopy=False)[stored:])
+            self._store.keep_trials(self._name, self._drawn.get_trials(deepcopy=False))
 
     def _ask(self) -> Trial:
         self._drawn.sampler = sampler(self._spec.search.seed, self._rung, self.asked)
@@ -129,9 +129,11 @@ class Ladder:
     rungs: list[Rung]
     waiting: list[Trial] = field(default_factory=list)
     owner: dict[str, Rung] = field(default_factory=dict)
+    stopped: bool = False  # no round is asked any more; those that are open go on to their end
 
     @classmethod
     def of(cls, study: Study, spec: StudySpec, space: Space, store: StudyStore) -> "Ladder":
+        """The ladder as it stands in the storage."""
         count = len(study.ladder) - 1
         share, rest = divmod(spec.search.trials, count)
         budgets = [share + (rung < rest) for rung in range(count)]
@@ -143,7 +145,7 @@ class Ladder:
 
     def take(self, count: int) -> list[Trial]:
         for rung in sorted(self.rungs, key=lambda r: r.asked):
-            if len(self.waiting) >= count:
+            if self.stopped or len(self.waiting) >= count:
                 break
             self._add(rung, rung.ask())
         taken, self.waiting = self.waiting[:count], self.waiting[count:]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from capsearch.engine.process import Limits
 from capsearch.pipeline import run_study
 from capsearch.records import Candidate
 from capsearch.study import Circumstances, open_study, stored_trials, usable_cores
@@ -102,7 +103,7 @@ def _measured(name: str, folder: Path, cache: Path) -> Whole:
 def _where(root: Path, cache: Path) -> Circumstances:
     root = root.absolute()
     storage, tracking = (f"sqlite:///{root / name}.db" for name in ("studies", "mlflow"))
-    return Circumstances(root, storage, tracking, cache, "packed", usable_cores(), 1800.0)
+    return Circumstances(root, storage, tracking, cache, "packed", Limits(usable_cores(), 1800.0))
 
 
 def _lines(table: dict[str, object]) -> str:

@@ -30,8 +30,9 @@ class StandIn:
         if self.dies:
             raise ChildFailed("out of memory")
 
-    def call(self, function: str, *_: Any) -> None:
-        self.calls.append(function)
+    def call(self, function: str, *_: Any) -> dict[str, float]:
+        self.calls.append(function.partition(":")[2])
+        return {"loss": 0.5}
 
     def close(self) -> None:
         self.closed = True
@@ -56,7 +57,7 @@ def last_look(store: StudyStore, *children: StandIn) -> LastLook:
 
 def task_of(folder: Path) -> FinalTask:
     record = record_of()
-    return FinalTask(record.study, record.choice, folder, "", "packed", folder / "model")
+    return FinalTask(record.study, record.choice, folder, "packed", folder / "model")
 
 
 def test_a_child_that_died_while_it_waited_is_replaced_once(
@@ -67,7 +68,7 @@ def test_a_child_that_died_while_it_waited_is_replaced_once(
     look.get_ready()
     look(task_of(tmp_path))
     assert first.closed
-    assert second.calls == ["capsearch.final:run"]
+    assert second.calls == ["keep_model", "score"]
 
 
 def test_a_child_that_dies_twice_ends_the_study_with_its_reason(
@@ -79,7 +80,7 @@ def test_a_child_that_dies_twice_ends_the_study_with_its_reason(
 
 
 def test_nothing_is_started_for_a_split_that_was_opened(store: StudyStore) -> None:
-    Ledger(store.engine).claim(record_of().study, "a choice")
+    Ledger(store.database).claim(record_of().study, "a choice")
     last_look(store).get_ready()  # there is no child to take
 
 

@@ -25,8 +25,12 @@ def store(tmp_path: Path) -> Iterator[StudyStore]:
 
 def run(store: StudyStore, engine: FakeEngine) -> list[Trial]:
     """The baseline and the search."""
-    plan = search.Ladder.of(STUDY, SPEC, SPACE, store)
-    return search.drive(plan, STUDY, store, engine, lambda _: None)
+    store.begin(STUDY)
+    plan, board = search.Ladder.of(STUDY, SPEC, SPACE, store), store.board(STUDY)
+    with store.member(STUDY, "study", threads=1) as member:
+        assert member.lead()
+        foreman = search.Foreman(plan, board, member, lambda _: None)
+        return search.drive(foreman, search.Hand(board, member, engine))
 
 
 def climb(store: StudyStore, engine: FakeEngine) -> list[Trial]:
@@ -84,7 +88,7 @@ def test_a_second_run_trains_nothing(store: StudyStore) -> None:
 def test_no_trial_is_left_running(store: StudyStore) -> None:
     climb(store, FakeEngine(fail=["linear"]))
     for rung in range(3):
-        states = [t.state for t in store.optuna_study(f"{STUDY.key}/rung-{rung}").trials]
+        states = [t.state for t in store.optuna_trials(f"{STUDY.key}/rung-{rung}")]
         assert all(state.is_finished() for state in states)
 
 

@@ -1,14 +1,15 @@
 """Storage and ledger, on SQLite and on a real PostgreSQL."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from capsearch.errors import BadRequest, Interrupted, SealBroken, StoreUnavailable
+from capsearch.errors import BadRequest, SealBroken, StoreUnavailable
 from capsearch.records import Outcome, Tracking
-from capsearch.seal import Ledger, Seal
+from capsearch.seal import Ledger, opened_rows
 from capsearch.search import baseline_trials
 from capsearch.storage import StudyStore
 from tests.fakes import ToySource, outcome_of, spec_of, study_of
@@ -25,38 +26,45 @@ def store(storage_url: str) -> Iterator[StudyStore]:
 
 
 def test_an_outcome_comes_back_as_it_was_stored(store: StudyStore) -> None:
-    assert store.outcome(STUDY, JOB) is None
-    outcome = outcome_of(JOB)
-    store.save(STUDY, "fit", [(JOB, outcome)])
-    back = store.outcome(STUDY, JOB)
+    board, outcome = store.board(STUDY), outcome_of(JOB)
+    board.put_up([JOB])
+    assert board.outcomes([JOB.key]) == {}
+    board.settle("fit", [(JOB, outcome)])
+    back = board.outcomes([JOB.key])[JOB.key]
     assert back == outcome
-    assert back is not None
     assert back.val_losses is not None
     assert outcome.val_losses is not None
     assert back.val_losses.tolist() == outcome.val_losses.tolist()
-    assert store.outcomes(STUDY) == {JOB.key: outcome}
-    assert store.engine_of(STUDY, JOB) == "fit"
+    assert board.outcomes() == {JOB.key: outcome}
+    assert board.engine_of(JOB) == "fit"
 
 
 def test_the_first_outcome_of_a_job_stays(store: StudyStore) -> None:
-    store.save(STUDY, "fit", [(JOB, outcome_of(JOB))])
-    store.save(STUDY, "fit", [(JOB, Outcome.failed("late"))])
-    assert store.outcome(STUDY, JOB) == outcome_of(JOB)
+    board = store.board(STUDY)
+    board.put_up([JOB])
+    board.settle("fit", [(JOB, outcome_of(JOB))])
+    board.settle("fit", [(JOB, Outcome.failed("late"))])
+    assert board.outcomes() == {JOB.key: outcome_of(JOB)}
 
 
 def test_a_study_is_listed_with_its_time_and_its_result(store: StudyStore) -> None:
     store.begin(STUDY)
     store.begin(STUDY)
-    store.add_seconds(STUDY, 2.0)
-    store.add_seconds(STUDY, 0.5)
+    for _ in range(2):
+        with store.member(STUDY, "study", threads=1) as member:
+            assert member.lead()
+            time.sleep(0.01)
+            member.renew()
     place = Tracking("sqlite:///m.db", "1", "abc", "capsearch-toy/1")
     store.finish(STUDY, {"a": 1}, place)
     (row,) = store.rows()
-    assert (row.key, row.seconds, row.document, row.tracking) == (STUDY.key, 2.5, {"a": 1}, place)
+    assert (row.key, row.document, row.tracking) == (STUDY.key, {"a": 1}, place)
+    assert row.question == STUDY.question
+    assert 0.02 <= row.seconds < 2.0
 
 
 def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(store: StudyStore) -> None:
-    ledger = Ledger(store.engine)
+    ledger = Ledger(store.database)
 
     class Dies(ToySource):
         def test_data(self):  # type: ignore[no-untyped-def]
@@ -64,51 +72,36 @@ def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(store: StudyStor
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Seal(Dies(), STUDY, ledger).open_for("a")
-    source = ToySource()
-    opening, rows = Seal(source, STUDY, ledger).open_for("a")  # the same choice may finish
+        opened_rows(Dies(), ledger.claim(STUDY, "a"))
+    source, opening = ToySource(), ledger.claim(STUDY, "a")  # the same choice may finish
+    rows = opened_rows(source, opening)
     assert (source.opened, len(rows), opening.score) == (1, 30, None)
     assert ledger.openings(STUDY) == 1
 
 
-def test_another_choice_of_the_study_is_refused_and_reads_nothing(store: StudyStore) -> None:
-    ledger, source = Ledger(store.engine), ToySource()
-    Seal(source, STUDY, ledger).open_for("a")
+def test_another_choice_of_the_study_is_refused(store: StudyStore) -> None:
+    ledger = Ledger(store.database)
+    ledger.claim(STUDY, "a")
     with pytest.raises(SealBroken, match=r"opened on .* for another choice"):
-        Seal(source, STUDY, ledger).open_for("b")
-    assert source.opened == 1
+        ledger.claim(STUDY, "b")
 
 
 def test_other_studies_may_open_the_same_split_and_are_counted(store: StudyStore) -> None:
-    ledger = Ledger(store.engine)
+    ledger = Ledger(store.database)
     other = study_of(spec_of(search={"trials": 13, "rungs": 3}))
-    Seal(ToySource(), STUDY, ledger).open_for("a")
-    Seal(ToySource(), other, ledger).open_for("b")
+    ledger.claim(STUDY, "a")
+    ledger.claim(other, "b")
     assert ledger.openings(STUDY) == 2
 
 
 def test_the_first_score_stays(store: StudyStore) -> None:
-    ledger = Ledger(store.engine)
+    ledger = Ledger(store.database)
     ledger.claim(STUDY, "a")
     ledger.record(STUDY, {"loss": 0.3})
     ledger.record(STUDY, {"loss": 0.1})
     opening = ledger.opening(STUDY)
     assert opening is not None
     assert opening.score == {"loss": 0.3}
-
-
-def test_a_study_is_run_by_one_process_at_a_time(storage_url: str) -> None:
-    other = study_of(name="other")
-    with closing(StudyStore(storage_url)) as first, closing(StudyStore(storage_url)) as second:
-        with (
-            first.alone(STUDY),
-            second.alone(other),
-            pytest.raises(Interrupted, match="is being run by another process"),
-            second.alone(STUDY),
-        ):
-            pass
-        with second.alone(STUDY):
-            pass
 
 
 def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:

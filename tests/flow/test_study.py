@@ -43,6 +43,7 @@ units = [16, 16]
 name = "smaller"
 units = [4, 4]
 """
+ENDED = "SELECT job FROM capsearch_job WHERE outcome IS NOT NULL"
 NUMBER, TEXT = {"type": "number"}, {"type": "string", "minLength": 1}
 COUNT = {"type": "integer", "minimum": 0}
 SPLITS = ("train", "validation", "test")
@@ -151,7 +152,7 @@ def check_whole(place: Place) -> None:
     assert place.rows("studies.db", "SELECT count(*) FROM capsearch_opening") == [(1,)]
     states = place.rows("studies.db", "SELECT state, count(*) FROM trials GROUP BY state")
     assert states == [("COMPLETE", 12)]
-    jobs = place.rows("studies.db", "SELECT job FROM capsearch_outcome")
+    jobs = place.rows("studies.db", ENDED)
     assert len(jobs) == len(set(jobs)) >= 2 + 12 + 9
     query = (
         "SELECT t.value, count(*) FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
@@ -216,13 +217,13 @@ print("loss", -np.mean(rows.y * np.log(p) + (1 - rows.y) * np.log1p(-p)))
     )  # fmt: skip
     loss = float(run.stdout.split("loss")[1])
     choice = place.rows("studies.db", "SELECT choice FROM capsearch_opening")[0][0]
-    query = f"SELECT outcome FROM capsearch_outcome WHERE job = '{choice}'"
+    query = f"SELECT outcome FROM capsearch_job WHERE job = '{choice}'"
     stored = json.loads(place.rows("studies.db", query)[0][0])["val_loss"]
     assert loss == pytest.approx(stored, rel=1e-5)
 
 
 def trained(place: Place, count: int) -> bool:
-    found = place.rows("studies.db", "SELECT count(*) FROM capsearch_outcome")
+    found = place.rows("studies.db", f"SELECT count(*) FROM ({ENDED})")
     return bool(found) and found[0][0] >= count
 
 
@@ -257,13 +258,11 @@ def test_a_study_that_was_cut_ends_as_if_it_had_not_been(
     process.send_signal(stop)
     _, err = process.communicate(timeout=30)
     assert process.returncode == (-stop if stop == signal.SIGKILL else 143), err
-    known = {row[0] for row in place.rows("studies.db", "SELECT job FROM capsearch_outcome")}
+    known = {row[0] for row in place.rows("studies.db", ENDED)}
     document, _ = place.study()
     jsonschema.validate(document, CONTRACT)
     assert lasting(document) == lasting(done[1])
-    assert known <= {
-        row[0] for row in place.rows("studies.db", "SELECT job FROM capsearch_outcome")
-    }
+    assert known <= {row[0] for row in place.rows("studies.db", ENDED)}
     check_whole(place)
 
 
@@ -323,7 +322,7 @@ def test_the_reference_engine_reaches_the_same_end(place: Place) -> None:
     process.communicate(timeout=30)
     document, _ = place.study("--engine", "packed")  # the choice is still trained by its own engine
     jsonschema.validate(document, CONTRACT)
-    assert place.rows("studies.db", "SELECT DISTINCT engine FROM capsearch_outcome") == [("fit",)]
+    assert place.rows("studies.db", "SELECT DISTINCT engine FROM capsearch_job") == [("fit",)]
     assert np.isfinite(document["test"]["loss"])
 
 

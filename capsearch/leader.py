@@ -1,0 +1,91 @@
+"""The one worker that leads: plans the search and the replicates, and tells of every trial."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from capsearch import search
+from capsearch.errors import CapsearchError
+from capsearch.records import Trial
+from capsearch.search import Deadline, Foreman, Hand, Ladder, Pace
+from capsearch.storage import Member
+from capsearch.study import Opened, reasons
+from capsearch.tracking import Tracker
+
+NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
+
+
+class Watcher(Protocol):
+    """Whoever looks on: the terminal, a log, or nobody."""
+
+    def phase(self, name: str, total: int = 0) -> None: ...
+    def trial(self, trial: Trial) -> None: ...
+    def warn(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Leader:
+    """Has a study's trials trained by all of its workers. What is stored is not trained again."""
+
+    opened: Opened
+    member: Member
+    hand: Hand
+    tracker: Tracker
+    deadline: Deadline
+    watch: Watcher
+
+    def train_candidates(self, nearly_done: Callable[[], None]) -> list[Trial]:
+        """Baselines and candidates. While the last ones train, loads for the end can begin."""
+        opened, asked = self.opened, self.opened.spec
+        planned = len(asked.baseline) + asked.search.trials
+        self.watch.phase("search", planned)
+        row = opened.store.row(opened.study)
+        ladder = Ladder.of(opened.study, asked, opened.space, opened.store)
+        ladder.stopped = row is not None and row.cut is not None
+        pace = Pace()
+
+        def seen(trial: Trial) -> None:
+            self._seen(trial)
+            pace.trained += 1
+            left = planned - len(foreman.ended)
+            if left == NEARLY or (left == 0 and planned < NEARLY):
+                nearly_done()
+
+        foreman = self._foreman(ladder, seen)
+
+        def tick() -> None:
+            self.deadline.check()
+            if not ladder.stopped and self._must_stop(foreman, pace):
+                ladder.stopped = True
+                opened.store.cut(
+                    opened.study,
+                    f"the search ended before its budget of {asked.search.trials} trials: the "
+                    "deadline left time for the replicates alone",
+                )
+
+        return search.drive(foreman, self.hand, tick)
+
+    def train_replicates(self, trials: list[Trial]) -> list[Trial]:
+        """The finalists again, from fresh seeds."""
+        waiting = search.replicate_trials(self.opened.spec, trials)
+        if not waiting:
+            name = self.opened.study.name
+            raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
+        self.watch.phase("replicates", len(waiting))
+        foreman = self._foreman(search.Listed(waiting), self._seen)
+        return search.drive(foreman, self.hand, self.deadline.check)
+
+    def _must_stop(self, foreman: Foreman, pace: Pace) -> bool:
+        """Whether the time that is left is needed for what must follow the search."""
+        if self.deadline.seconds == float("inf") or not foreman.ended:
+            return False
+        replicates = search.replicate_trials(self.opened.spec, foreman.ended)
+        return self.deadline.left < pace.needed(foreman.open, foreman.ended, replicates)
+
+    def _foreman(self, plan: search.Plan, seen: search.OnTrial) -> Foreman:
+        board = self.opened.store.board(self.opened.study)
+        return Foreman(plan, board, self.member, seen)
+
+    def _seen(self, trial: Trial) -> None:
+        self.tracker.log(trial)
+        self.watch.trial(trial)

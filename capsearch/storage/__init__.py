@@ -1,0 +1,18 @@
+"""Where studies live: one database, SQLite for one host or PostgreSQL for many."""
+
+from capsearch.storage.board import Board
+from capsearch.storage.database import Database, exists
+from capsearch.storage.member import LEASE, LeadLost, Member, Role
+from capsearch.storage.store import StudyRow, StudyStore
+
+__all__ = [
+    "LEASE",
+    "Board",
+    "Database",
+    "LeadLost",
+    "Member",
+    "Role",
+    "StudyRow",
+    "StudyStore",
+    "exists",
+]
