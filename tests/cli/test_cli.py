@@ -23,7 +23,7 @@ def capsearch(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["study", "report", "list", "ui", "data"])
+@pytest.mark.parametrize("command", ["study", "worker", "report", "list", "ui", "data"])
 def test_every_command_has_help_with_an_example_and_stands_in_the_readme(
     command: str, tmp_path: Path
 ) -> None:
