@@ -26,6 +26,7 @@ from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
     from capsearch.engine.process import Limits
+    from capsearch.search import Deadline
     from capsearch.study import Circumstances
 
 GRACE = 9.0  # seconds to save the state after a signal
@@ -138,12 +139,12 @@ def study(
         workers=workers,
         dask=dask,
         lease=lease,
-        deadline=_seconds(deadline),
+        deadline=_deadline(deadline),
         wait=wait,
     )
     with _watcher(log_format, name) as watch:
         if if_changed and (row := unchanged(name, where)) is not None:
-            watch.warn(f"unchanged since it was completed: {row.key}")
+            watch.note(f"{name}: nothing changed since it was completed ({row.key})")
             document = row.document
         else:
             finished = run_study(name, where, watch)
@@ -182,10 +183,10 @@ def worker(
         threading.Thread(target=_end_with_input, daemon=True).start()
     where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
     limits = _limits(threads, 1, trial_timeout, trial_memory)
-    where = replace(where, limits=limits, lease=lease, deadline=_seconds(deadline))
+    where = replace(where, limits=limits, lease=lease, deadline=_deadline(deadline))
     with _watcher(log_format, name) as watch:
         row = join(name, where, watch)
-        watch.warn(f"complete: {row.key}")
+        watch.note(f"{row.name}: complete ({row.key})")
 
 
 @app.command(epilog="Example: capsearch report imdb")
@@ -362,15 +363,17 @@ def _refuse_passwords(context: typer.Context) -> None:
             )
 
 
-def _seconds(text: str | None) -> float:
-    """'45m', '2h', '1h30m', '90s' or '90' in seconds."""
+def _deadline(text: str | None) -> "Deadline":
+    """Of '45m', '2h', '1h30m', '90s' or '90', from now on."""
+    from capsearch.search import Deadline
+
     if text is None:
-        return inf
+        return Deadline()
     found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
     hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
     if not hours + minutes + seconds:
         raise BadRequest(f"--deadline {text!r}: must be a time such as 45m, 2h, 1h30m or 90s")
-    return 3600.0 * hours + 60.0 * minutes + seconds
+    return Deadline(3600.0 * hours + 60.0 * minutes + seconds)
 
 
 def _watcher(log_format: str, name: str) -> Any:

@@ -68,6 +68,9 @@ class Progress:
     def warn(self, message: str) -> None:
         self._console.print(f"[yellow]warning:[/] {escape(message)}", highlight=False)
 
+    def note(self, message: str) -> None:
+        self._console.print(escape(message), highlight=False)
+
     def result(self, record: StudyRecord, document: dict[str, Any], *, worked: bool) -> None:
         self._close_phase()
         self._live.stop()

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from capsearch import search
 from capsearch.errors import CapsearchError
 from capsearch.records import Trial
-from capsearch.search import Deadline, Foreman, Hand, Ladder, Pace
+from capsearch.search import Foreman, Hand, Ladder, Pace
 from capsearch.storage import Member
 from capsearch.study import Opened, reasons
 from capsearch.tracking import Tracker
@@ -21,6 +22,7 @@ class Watcher(Protocol):
     def phase(self, name: str, total: int = 0) -> None: ...
     def trial(self, trial: Trial) -> None: ...
     def warn(self, message: str) -> None: ...
+    def note(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ class Leader:
     member: Member
     hand: Hand
     tracker: Tracker
-    deadline: Deadline
     watch: Watcher
 
     def train_candidates(self, nearly_done: Callable[[], None]) -> list[Trial]:
@@ -46,7 +47,6 @@ class Leader:
 
         def seen(trial: Trial) -> None:
             self._seen(trial)
-            pace.trained += 1
             left = planned - len(foreman.ended)
             if left == NEARLY or (left == 0 and planned < NEARLY):
                 nearly_done()
@@ -54,7 +54,7 @@ class Leader:
         foreman = self._foreman(ladder, seen)
 
         def tick() -> None:
-            self.deadline.check()
+            self.opened.where.deadline.check()
             if not ladder.stopped and self._must_stop(foreman, pace):
                 ladder.stopped = True
                 opened.store.cut(
@@ -73,14 +73,16 @@ class Leader:
             raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
         self.watch.phase("replicates", len(waiting))
         foreman = self._foreman(search.Listed(waiting), self._seen)
-        return search.drive(foreman, self.hand, self.deadline.check)
+        return search.drive(foreman, self.hand, self.opened.where.deadline.check)
 
     def _must_stop(self, foreman: Foreman, pace: Pace) -> bool:
         """Whether the time that is left is needed for what must follow the search."""
-        if self.deadline.seconds == float("inf") or not foreman.ended:
+        if self.opened.where.deadline.seconds == inf or not foreman.ended:
             return False
         replicates = search.replicate_trials(self.opened.spec, foreman.ended)
-        return self.deadline.left < pace.needed(foreman.open, foreman.ended, replicates)
+        return self.opened.where.deadline.left < pace.needed(
+            foreman.trained, foreman.open, foreman.ended, replicates
+        )
 
     def _foreman(self, plan: search.Plan, seen: search.OnTrial) -> Foreman:
         board = self.opened.store.board(self.opened.study)

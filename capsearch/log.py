@@ -43,6 +43,9 @@ class JsonLog:
     def warn(self, message: str) -> None:
         self._write("warning", "warning", message=message)
 
+    def note(self, message: str) -> None:
+        self._write("note", message=message)
+
     def result(self, record: StudyRecord, document: dict[str, Any], *, worked: bool) -> None:
         self._write("result", worked=worked, reason=record.choice.reason, report=document["report"])
 

@@ -21,7 +21,6 @@ from capsearch.leader import Leader, Watcher
 from capsearch.records import StudyRecord, Trial
 from capsearch.report.document import document
 from capsearch.report.page import ReportFiles, write
-from capsearch.search import Deadline
 from capsearch.selection import CapacityCurve, choose
 from capsearch.storage import LeadLost, Member, Role, StudyRow
 from capsearch.study import Circumstances, Opened, assemble, finalists, join_study, open_study
@@ -85,7 +84,6 @@ def _joined(opened: Opened, role: Role, watch: Watcher) -> Iterator[Member]:
     """This process as a worker; a second `study` command waits its turn if it was asked to."""
     where, told = opened.where, False
     threads = 0 if where.dask and role == "study" else where.limits.threads
-    deadline = Deadline(where.deadline)
     with ExitStack() as joined:
         while True:
             try:
@@ -96,9 +94,9 @@ def _joined(opened: Opened, role: Role, watch: Watcher) -> Iterator[Member]:
                 if not where.wait:
                     raise
                 if not told:
-                    watch.warn(f"waiting: {busy}")
+                    watch.note(f"waiting: {busy}")
                 told = True
-            deadline.check()
+            where.deadline.check()
             time.sleep(1.0)
         yield member
 
@@ -113,7 +111,7 @@ def _work(
     """Train what another one leads, or lead, `until` there is nothing left to do."""
     engine.data = opened.data
     hand = search.Hand(opened.store.board(opened.study), member, engine)
-    deadline, look = Deadline(opened.where.deadline), 0.0
+    look = 0.0
     while True:
         if time.monotonic() > look:
             if until(opened):
@@ -121,15 +119,13 @@ def _work(
             look = time.monotonic() + 0.5
         if member.lead():
             with suppress(LeadLost):
-                _lead(opened, member, hand, deadline, watch)
+                _lead(opened, member, hand, watch)
                 return
-        deadline.check()
+        opened.where.deadline.check()
         hand.step()
 
 
-def _lead(
-    opened: Opened, member: Member, hand: search.Hand, deadline: Deadline, watch: Watcher
-) -> None:
+def _lead(opened: Opened, member: Member, hand: search.Hand, watch: Watcher) -> None:
     """Everything that is left to plan, to choose and to publish, by this process alone."""
     where = opened.where
     with (
@@ -137,7 +133,7 @@ def _lead(
         closing(_last_look(opened)) as last_look,
     ):
         tracker.begin(opened.study)
-        leader = Leader(opened, member, hand, tracker, deadline, watch)
+        leader = Leader(opened, member, hand, tracker, watch)
         trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
         replicates = leader.train_replicates(trials)
         member.insist()

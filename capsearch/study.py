@@ -8,8 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from capsearch.errors import BadRequest, CapsearchError
 from capsearch.final import stored_score
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 from capsearch.report.checks import warnings_of
+from capsearch.search import Deadline
 from capsearch.selection import RULES, CapacityCurve, choose, estimate
 from capsearch.space import Space, ladder
 from capsearch.storage import LEASE, StudyStore, exists
@@ -41,7 +41,7 @@ class Circumstances:
     workers: int = 1  # processes on this machine that train
     dask: str | None = None  # a scheduler's address, whose workers train instead
     lease: float = LEASE  # seconds after which a silent worker on another machine is given up
-    deadline: float = inf  # seconds from now
+    deadline: Deadline = field(default_factory=Deadline)
     wait: bool = False  # for another process that runs the study, instead of leaving it alone
 
 

@@ -62,6 +62,7 @@ class Foreman:
         self._plan, self._board, self._member, self._on_trial = plan, board, member, on_trial
         self._open: dict[str, list[Trial]] = {}  # by the key of the job; trials may share one
         self.ended: list[Trial] = []
+        self.trained = 0  # in this run: neither read back, nor another trial's job
 
     @property
     def done(self) -> bool:
@@ -77,6 +78,7 @@ class Foreman:
         """Pass on what has ended, then put up what can start. Raises LeadLost."""
         self._member.insist()
         for key, outcome in self._board.outcomes(list(self._open)).items():
+            self.trained += 1
             for trial in self._open.pop(key):
                 self._settle(trial, outcome)
         while fresh := self._plan.take(EVERYTHING):

@@ -75,6 +75,9 @@ def phases(name: str, cache: str) -> dict[str, Any]:
         def trial(self, trial: object) -> None:
             pass
 
+        def note(self, message: str) -> None:
+            pass
+
         def warn(self, message: str) -> None:
             raise AssertionError(message)
 
