@@ -21,7 +21,7 @@ from capsearch.final import stored_score
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 from capsearch.report.checks import warnings_of
 from capsearch.search import Deadline
-from capsearch.selection import RULES, CapacityCurve, choose, estimate
+from capsearch.selection import CapacityCurve, doubt_of, estimate, verdicts
 from capsearch.space import Space, ladder
 from capsearch.storage import LEASE, StudyStore, exists
 
@@ -132,15 +132,16 @@ def assemble(opened: Opened) -> StudyRecord:
     select = opened.spec.select
     estimates = finalists(replicates)
     curve = CapacityCurve(estimates)
-    verdicts = {rule: choose(curve, replicates, rule, select.percent) for rule in RULES}
-    choice = verdicts[select.rule]
+    found = verdicts(curve, replicates, select.settings)
+    choice = found[select.rule]
     return StudyRecord(
         study=opened.study,
         trials=tuple(trials),
         replicates=tuple(replicates),
         estimates=estimates,
         choice=choice,
-        verdicts=verdicts,
+        doubt=doubt_of(curve, replicates, choice, select.settings),
+        verdicts=found,
         test=score,
         seconds=row.document["seconds"] if row.document else row.seconds,
         warnings=warnings_of(opened.study, trials, replicates, choice),

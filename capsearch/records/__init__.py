@@ -9,6 +9,7 @@ from capsearch.records.outcome import Curve, Group, Outcome, Trial
 from capsearch.records.study import (
     Choice,
     DataProfile,
+    Doubt,
     Estimate,
     Study,
     StudyRecord,
@@ -21,6 +22,7 @@ __all__ = [
     "Choice",
     "Curve",
     "DataProfile",
+    "Doubt",
     "Estimate",
     "Group",
     "Job",
