@@ -200,11 +200,14 @@ class StudyStore:
         with self._guarded(), self.engine.connect() as connection:
             return {row.job: _outcome(row) for row in connection.execute(mine)}
 
-    def optuna_study(self, name: str) -> optuna.Study:
+    def optuna_study(self, name: str, objectives: int = 1) -> optuna.Study:
         """Optuna's study of this name, made when it is not there. Lower values are better."""
         with self._guarded():
             return optuna.create_study(
-                storage=self._optuna, study_name=name, load_if_exists=True, direction="minimize"
+                storage=self._optuna,
+                study_name=name,
+                load_if_exists=True,
+                directions=["minimize"] * objectives,
             )
 
     def _select(self, connection: sa.Connection, study: Study, job: Job) -> Any:

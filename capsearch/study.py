@@ -67,7 +67,7 @@ def open_study(name: str, where: Circumstances) -> Opened:
     space = question.space_for(prepared.profile.features)
     study = Study(
         name=path.stem,
-        question=question.question | {"sampler": search.SAMPLER},
+        question=question.question | {"sampling": search.sampling(question.search)},
         data=prepared.profile,
         ladder=ladder(space, question.search.rungs),
     )

@@ -1,29 +1,21 @@
 """The search: what is to be trained, in which order, and who trains it."""
 
 from capsearch.search.drive import OnTrial, Trainer, drive
-from capsearch.search.plan import (
-    SAMPLER,
-    Ladder,
-    Listed,
-    Plan,
-    Rung,
-    baseline_trials,
-    job_of,
-    replicate_trials,
-    sampler,
-)
+from capsearch.search.ladder import Ladder
+from capsearch.search.plan import Listed, Plan, baseline_trials, job_of, replicate_trials
+from capsearch.search.strategies import STRATEGIES, sampler_of, sampling
 
 __all__ = [
-    "SAMPLER",
+    "STRATEGIES",
     "Ladder",
     "Listed",
     "OnTrial",
     "Plan",
-    "Rung",
     "Trainer",
     "baseline_trials",
     "drive",
     "job_of",
     "replicate_trials",
-    "sampler",
+    "sampler_of",
+    "sampling",
 ]

@@ -117,10 +117,6 @@ def test_a_finalist_that_was_still_improving_gets_twice_the_epochs(store: StudyS
     assert {t.job.epochs for t in search.replicate_trials(SPEC, [still])} == {6}
 
 
-def test_every_argument_of_the_sampler_is_one_that_optuna_still_knows() -> None:
-    search.sampler(0, 1, 2)
-
-
 def _improving(losses: tuple[float, ...]):  # type: ignore[no-untyped-def]
     from capsearch.records import Curve, Outcome
 
