@@ -81,16 +81,20 @@ class Training(Table):
 
 
 class Search(Table):
-    """[search]: the budget, the rungs it is spread over, and the seed of everything."""
+    """[search]: the budget, the rungs it is spread over, how, and the seed of everything."""
 
+    strategy: Literal["ladder", "tpe", "random", "nsga2"] = "ladder"
     trials: Positive = 96
     rungs: Positive = 8
+    grow: bool = True  # a ladder's: open no larger rungs once they no longer pay
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _enough(self) -> "Search":
         if self.rungs > self.trials:
             raise ValueError(f"rungs ({self.rungs}) must not be above trials ({self.trials})")
+        if self.strategy != "ladder" and "grow" in self.model_fields_set:
+            raise ValueError(f'grow is for strategy = "ladder": {self.strategy!r} opens no rungs')
         return self
 
 

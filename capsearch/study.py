@@ -97,7 +97,7 @@ def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | No
         rows = [row for row in store.rows() if name in (row.name, row.key)]
     if not rows:
         return None
-    asked = {key: value for key, value in rows[-1].question.items() if key != "sampler"}
+    asked = {key: value for key, value in rows[-1].question.items() if key != "sampling"}
     return rows[-1].name, spec.StudySpec.model_validate(asked)
 
 
@@ -106,7 +106,7 @@ def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: War
     space = question.space_for(prepared.profile.features)
     study = Study(
         name=name,
-        question=question.question | {"sampler": search.SAMPLER},
+        question=question.question | {"sampling": search.sampling(question.search)},
         data=prepared.profile,
         ladder=ladder(space, question.search.rungs),
     )

@@ -10,9 +10,11 @@ import numpy as np
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, digest_of
-from capsearch.space import ladder
+from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, Trial, digest_of
+from capsearch.search import Foreman, Hand, Plan, drive
+from capsearch.space import count_parameters, ladder
 from capsearch.spec import StudySpec
+from capsearch.storage import StudyStore
 
 ROWS = 50  # of the fake validation split
 
@@ -73,15 +75,40 @@ class FakeEngine:
             raise KeyboardInterrupt
         jobs = self._flying.popleft()
         self.trained += jobs
-        return [self._outcome(job) for job in jobs]
+        return [self.outcome(job) for job in jobs]
 
     def close(self) -> None:
         pass
 
-    def _outcome(self, job: Job) -> Outcome:
+    def outcome(self, job: Job) -> Outcome:
         if "*" in self.fail or job.candidate.label in self.fail:
             return Outcome.failed("diverged: loss became NaN or infinite at epoch 1")
         return outcome_of(job)
+
+
+@dataclass
+class LevelEngine(FakeEngine):
+    """Networks are better the larger they are, up to `enough` parameters; then equal."""
+
+    enough: int = 0
+
+    def outcome(self, job: Job) -> Outcome:
+        parameters = count_parameters(job.candidate.units, features=20)
+        level = 0.3 + 1.0 / min(parameters, self.enough)
+        noise = np.random.default_rng(job.seed).normal(0.0, 1e-3, ROWS)
+        losses = (level + noise - noise.mean()).astype(np.float32)
+        curve = Curve((0.5,), (0.8,), (level,), (0.8,))
+        return Outcome(curve, 1, level, 0.8, 0.01, None, losses)
+
+
+def driven(plan: Plan, study: Study, store: StudyStore, engine: FakeEngine) -> list[Trial]:
+    """Everything in the plan, trained by one process that leads itself."""
+    store.begin(study)
+    board = store.board(study)
+    with store.member(study, "study", threads=1) as member:
+        assert member.lead()
+        foreman = Foreman(plan, board, member, lambda _: None)
+        return drive(foreman, Hand(board, member, engine))
 
 
 def spec_of(**changes: Any) -> StudySpec:

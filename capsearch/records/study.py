@@ -97,6 +97,24 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class RungEvidence:
+    """What the search trials of one rung say about growing to it.
+
+    `parameters` and `val_loss` are of its best trial; None when none was complete. `gain`, and its
+    standard error `se`, are by how much that lowers the mean loss of the best network up to the
+    last rung that paid; None when there is nothing to compare.
+    """
+
+    rung: int
+    opened: bool
+    parameters: int | None = None
+    val_loss: float | None = None
+    gain: float | None = None
+    se: float | None = None
+    pays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tracking:
     """Where MLflow has the study."""
 

@@ -2,20 +2,12 @@
 
 from capsearch.search.deadline import Deadline, Pace
 from capsearch.search.drive import Foreman, Hand, OnTrial, Trainer, drive
-from capsearch.search.plan import (
-    SAMPLER,
-    Ladder,
-    Listed,
-    Plan,
-    Rung,
-    baseline_trials,
-    job_of,
-    replicate_trials,
-    sampler,
-)
+from capsearch.search.ladder import Ladder
+from capsearch.search.plan import Listed, Plan, baseline_trials, job_of, replicate_trials
+from capsearch.search.strategies import STRATEGIES, sampler_of, sampling
 
 __all__ = [
-    "SAMPLER",
+    "STRATEGIES",
     "Deadline",
     "Foreman",
     "Hand",
@@ -24,11 +16,11 @@ __all__ = [
     "OnTrial",
     "Pace",
     "Plan",
-    "Rung",
     "Trainer",
     "baseline_trials",
     "drive",
     "job_of",
     "replicate_trials",
-    "sampler",
+    "sampler_of",
+    "sampling",
 ]

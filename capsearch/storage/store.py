@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
+from optuna.trial import FrozenTrial
 
 from capsearch.records import Study, Tracking
 from capsearch.storage.board import Board
@@ -96,23 +97,30 @@ class StudyStore:
         own = studies.c.key == study.key
         self.database.write(lambda c: c.execute(studies.update().where(own).values(changed)))
 
-    def optuna_trials(self, name: str) -> list[optuna.trial.FrozenTrial]:
+    def optuna_trials(self, name: str, objectives: int) -> list[FrozenTrial]:
         """The trials of Optuna's study of this name, which is made when it is not there."""
-        return self.database.patiently(lambda: self._optuna_study(name).get_trials(deepcopy=False))
 
-    def keep_trials(self, name: str, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+        def asking() -> list[FrozenTrial]:
+            return self._optuna_study(name, objectives).get_trials(deepcopy=False)
+
+        return self.database.patiently(asking)
+
+    def keep_trials(self, name: str, objectives: int, trials: Sequence[FrozenTrial]) -> None:
         """Store those of Optuna's study that are not there yet: all after as many as there are."""
 
         def change() -> None:
-            stored = self._optuna_study(name)
+            stored = self._optuna_study(name, objectives)
             stored.add_trials(trials[len(stored.get_trials(deepcopy=False)) :])
 
         self.database.patiently(change)
 
-    def _optuna_study(self, name: str) -> optuna.Study:
+    def _optuna_study(self, name: str, objectives: int) -> optuna.Study:
         """Lower values are better."""
         return optuna.create_study(
-            storage=self._optuna, study_name=name, load_if_exists=True, direction="minimize"
+            storage=self._optuna,
+            study_name=name,
+            load_if_exists=True,
+            directions=["minimize"] * objectives,
         )
 
     @cached_property

@@ -10,7 +10,7 @@ from capsearch import search
 from capsearch.records import Trial
 from capsearch.selection import frontier
 from capsearch.storage import StudyStore
-from tests.fakes import FakeEngine, spec_of, study_of
+from tests.fakes import FakeEngine, driven, spec_of, study_of
 
 SPEC = spec_of()
 STUDY = study_of(SPEC)
@@ -25,12 +25,7 @@ def store(tmp_path: Path) -> Iterator[StudyStore]:
 
 def run(store: StudyStore, engine: FakeEngine) -> list[Trial]:
     """The baseline and the search."""
-    store.begin(STUDY)
-    plan, board = search.Ladder.of(STUDY, SPEC, SPACE, store), store.board(STUDY)
-    with store.member(STUDY, "study", threads=1) as member:
-        assert member.lead()
-        foreman = search.Foreman(plan, board, member, lambda _: None)
-        return search.drive(foreman, search.Hand(board, member, engine))
+    return driven(search.Ladder.of(STUDY, SPEC, SPACE, store), STUDY, store, engine)
 
 
 def climb(store: StudyStore, engine: FakeEngine) -> list[Trial]:
@@ -88,7 +83,7 @@ def test_a_second_run_trains_nothing(store: StudyStore) -> None:
 def test_no_trial_is_left_running(store: StudyStore) -> None:
     climb(store, FakeEngine(fail=["linear"]))
     for rung in range(3):
-        states = [t.state for t in store.optuna_trials(f"{STUDY.key}/rung-{rung}")]
+        states = [t.state for t in store.optuna_trials(f"{STUDY.key}/rung-{rung}", 1)]
         assert all(state.is_finished() for state in states)
 
 
@@ -119,10 +114,6 @@ def test_a_finalist_that_was_still_improving_gets_twice_the_epochs(store: StudyS
     flat = (0.5, 0.4, 0.3)
     still = trial.ended(_improving(flat))
     assert {t.job.epochs for t in search.replicate_trials(SPEC, [still])} == {6}
-
-
-def test_every_argument_of_the_sampler_is_one_that_optuna_still_knows() -> None:
-    search.sampler(0, 1, 2)
 
 
 def _improving(losses: tuple[float, ...]):  # type: ignore[no-untyped-def]

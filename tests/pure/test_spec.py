@@ -97,6 +97,25 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        (
+            'strategy = "ladders"',
+            "search.strategy: must be 'ladder', 'tpe', 'random' or 'nsga2', not 'ladders'",
+        ),
+        (
+            'strategy = "tpe"\ngrow = true',
+            "search: grow is for strategy = \"ladder\": 'tpe' opens no rungs",
+        ),
+    ],
+)
+def test_a_strategy_that_is_not_known_or_has_no_rungs_to_grow_is_a_mistake(
+    tmp_path: Path, line: str, mistake: str
+) -> None:
+    assert mistakes(tmp_path, GOOD + f"[search]\n{line}\n") == [mistake]
+
+
 def test_the_source_judges_its_own_table_in_the_same_breath(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD + "[training]\nepochs = 0\n")
     with pytest.raises(BadRequest) as caught:

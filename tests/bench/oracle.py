@@ -1,0 +1,166 @@
+"""A real oracle: some 1,500 candidates of a shipped study, each trained from three seeds.
+
+`python -m tests.bench.oracle build` trains it with the packed engine into capsearch's cache folder.
+Every finished pack is stored at once, so a build that was cut goes on where it ended. Candidates
+are drawn at random inside the ladder's bands, evenly over the rungs, from the shipped space and
+with the shipped training settings: no sampler has had a say in them.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from capsearch import spec
+from capsearch.data import cache
+from capsearch.data.source import open_source
+from capsearch.engine.base import Trained
+from capsearch.records import Candidate, Job, Study, digest_of
+from capsearch.space import Space, bands, ladder
+
+STUDIES = ("imdb", "rotten_tomatoes")
+SEEDS = 3
+PER_RUNG = 188  # 8 rungs: 1,504 candidates
+PACK_PER_RUNG = 4  # candidates of each rung in a pack: 32 in all, from three seeds
+
+
+@dataclass(frozen=True)
+class Dice:
+    """Suggests uniformly on the scale that is asked for."""
+
+    rng: Random
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        return self.rng.randint(low, high)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        if log:
+            return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+        return self.rng.uniform(low, high)
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        return self.rng.choice(choices)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A shipped study without its driver: question, data and space."""
+
+    spec: spec.StudySpec
+    study: Study
+    space: Space
+    data: Path
+
+    @classmethod
+    def of(cls, name: str, root: Path) -> "Ground":
+        asked = spec.read(spec.shipped()[name], lambda _: [])
+        prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
+        space = asked.space_for(prepared.profile.features)
+        edges = ladder(space, asked.search.rungs)
+        return cls(
+            asked, Study(name, asked.question, prepared.profile, edges), space, prepared.folder
+        )
+
+    def candidates(self) -> list[Candidate]:
+        """Rung by turns, so that any first part of them is spread evenly, too."""
+        dice = [Dice(Random(f"oracle {rung}")) for rung in range(len(self.study.ladder) - 1)]
+        return [
+            self.space.draw(die, band)
+            for _ in range(PER_RUNG)
+            for die, band in zip(dice, bands(self.study.ladder), strict=True)
+        ]
+
+    def job(self, candidate: Candidate, seed: int) -> Job:
+        """Replicates 1 to 3 of a study that is asked nowhere else (its seed is 1,000)."""
+        training = self.spec.training
+        return Job.of(
+            candidate,
+            study_seed=1000,
+            replicate=seed + 1,
+            epochs=training.epochs,
+            patience=training.patience,
+        )
+
+    def folder(self, root: Path) -> Path:
+        """Named by all that shapes the outcomes."""
+        facts = [self.study.data.fingerprints, self.spec.question["space"],
+                 self.spec.question["training"], self.study.ladder, PER_RUNG, SEEDS]  # fmt: skip
+        return root / f"oracle-{self.study.name}-{digest_of(facts)[:12]}"
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """What was trained. Failed jobs have a NaN loss."""
+
+    candidates: list[Candidate]
+    parameters: np.ndarray  # (candidates,)
+    loss: np.ndarray  # (candidates, seeds): mean validation loss at the best epoch
+    epochs: np.ndarray  # (candidates, seeds): trained, the patience included
+    best_epoch: np.ndarray  # (candidates, seeds)
+    losses: np.ndarray  # (candidates, seeds, validation rows) float32, at the best epoch
+
+    @classmethod
+    def load(cls, ground: Ground, root: Path) -> "Oracle":
+        candidates = ground.candidates()
+        files = [np.load(f) for f in sorted(ground.folder(root).glob("pack-*.npz"))]
+        whole = {name: np.concatenate([f[name] for f in files]) for name in files[0].files}
+        candidates = candidates[: len(whole["loss"])]
+        parameters = np.array([ground.space.parameters(c) for c in candidates])
+        return cls(candidates, parameters, **whole)
+
+
+def build(ground: Ground, root: Path, threads: int) -> None:
+    """Train what is missing, a pack at a time."""
+    from capsearch.engine.packed import PackedEngine  # compiles for seconds
+
+    data, engine = cache.load(ground.data), PackedEngine(threads=threads)
+    folder, candidates = ground.folder(root), ground.candidates()
+    folder.mkdir(parents=True, exist_ok=True)
+    size = PACK_PER_RUNG * (len(ground.study.ladder) - 1)
+    packs = [candidates[i : i + size] for i in range(0, len(candidates), size)]
+    began = time.monotonic()
+    for number, pack in enumerate(packs):
+        path = folder / f"pack-{number:03}.npz"
+        if not path.is_file():
+            trained = [
+                engine.train([ground.job(c, seed) for c in pack], data) for seed in range(SEEDS)
+            ]
+            _store(path, trained, len(data.validation))
+        taken = time.monotonic() - began
+        print(f"{ground.study.name}: pack {number + 1} of {len(packs)}, {taken:.0f} s", flush=True)
+
+
+def _store(path: Path, trained: list[list[Trained]], rows: int) -> None:
+    """Written beside its place and moved there in one step."""
+    outcomes = [[t.outcome for t in column] for column in zip(*trained, strict=True)]
+    nothing = np.full(rows, np.nan, np.float32)
+    beside = path.with_name(f".{path.name}")
+    np.savez(
+        beside,
+        loss=np.array([[o.val_loss for o in row] for row in outcomes]),
+        epochs=np.array([[len(o.curve) for o in row] for row in outcomes]),
+        best_epoch=np.array([[o.best_epoch for o in row] for row in outcomes]),
+        losses=np.array(
+            [[nothing if o.val_losses is None else o.val_losses for o in row] for row in outcomes]
+        ),
+    )
+    beside.replace(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["build"])
+    parser.add_argument("--study", choices=STUDIES, help="only this one")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cache", type=Path, default=cache.default_root())
+    asked = parser.parse_args()
+    for name in [asked.study] if asked.study else STUDIES:
+        build(Ground.of(name, asked.cache), asked.cache, asked.threads)
+
+
+if __name__ == "__main__":
+    main()
