@@ -186,11 +186,9 @@ def schedule(
     from capsearch.study import read_study
 
     path = read_study(name)[0]
-    ours = path in shipped().values()
-    order = Order(
-        study=path.stem if ours else str(path.absolute()),
-        name=path.stem,
-        question=None if ours else path.read_text(encoding="utf-8"),
+    order = Order.of(
+        path,
+        shipped=path in shipped().values(),
         at=Times.of(at),
         program=str(Path(sys.executable).with_name("capsearch")),
         root=str(root.absolute()),

@@ -1,6 +1,7 @@
 """An order, written as the manifest of one engine. Pure."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -66,7 +67,9 @@ def _command(form: str, order: Order) -> list[str]:
     waits for a second start elsewhere, but not under cron, where waiting ones would pile up.
     """
     contained = form == "kubernetes"
-    study = f"/studies/{order.name}.toml" if contained and order.question else order.study
+    study = (
+        f"/studies/{order.name}.toml" if contained and order.question is not None else order.study
+    )
     words = ["capsearch" if contained else order.program]
     if form in _MANY and order.workers > 1:
         words += ["worker", study, "--log-format", "json"]
@@ -102,6 +105,11 @@ def _check(form: str, order: Order) -> None:
             f"the address alone, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
             f"where it runs"
         )
+    if form == "systemd" and set(order.program) & set("'\"\\"):
+        mistakes.append(
+            f"--format systemd: it runs no program with quotes or backslashes in its path, such as "
+            f"{order.program}"
+        )
     if form in _MANY and order.workers > 1:
         shared = "workers on several machines share"
         if (order.storage or "sqlite").startswith("sqlite") and (order.storage or form == "slurm"):
@@ -118,6 +126,7 @@ def _check(form: str, order: Order) -> None:
         raise BadRequest(*mistakes)
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         autoescape=False,  # noqa: S701 - no page: each format is quoted by its own rules

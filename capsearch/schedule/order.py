@@ -1,9 +1,11 @@
-"""What a manifest is asked for: which study, when, with what. Checked at birth. Pure."""
+"""What a manifest is asked for: which study, when, with what. Checked at birth."""
 
 import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from capsearch.credentials import shown
 from capsearch.errors import BadRequest
@@ -38,7 +40,7 @@ class Order:
         mistakes = [
             f"{key} {shown(text)!r}: a manifest cannot carry control characters"
             for key, text in texts.items()
-            if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
+            if any(map(_is_control, text))
         ]
         if self.study.startswith("-"):
             mistakes.append(f"study {self.study!r}: would be read as an option; write ./ before it")
@@ -55,11 +57,19 @@ class Order:
         if mistakes:
             raise BadRequest(*mistakes)
 
+    @classmethod
+    def of(cls, path: Path, shipped: bool, **rest: Any) -> "Order":
+        """For the study in a file: named when it is shipped, else by path, with its text."""
+        if shipped:
+            return cls(study=path.stem, name=path.stem, **rest)
+        text = path.read_text(encoding="utf-8")
+        return cls(study=str(path.absolute()), name=path.stem, question=text, **rest)
+
     @property
     def slug(self) -> str:
         """`capsearch-` and the name, as RFC 1123 wants names; with a digest when it is changed."""
         plain = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
-        if plain != self.name or len(plain) > _LONGEST_NAME:
+        if not plain or plain != self.name or len(plain) > _LONGEST_NAME:
             digest = hashlib.sha256(self.name.encode()).hexdigest()[:8]
             plain = f"{plain[: _LONGEST_NAME - 9]}-{digest}".lstrip("-")
         return f"capsearch-{plain}"
@@ -70,3 +80,10 @@ class Order:
         if self.deadline is None:
             return 24 * 3600
         return int(self.deadline[:-1]) * _UNITS[self.deadline[-1]] + 900
+
+
+def _is_control(letter: str) -> bool:
+    """What ends a line or a text, is half a character, or is none: U+FFFE and its like."""
+    number = ord(letter)
+    none = number & 0xFFFE == 0xFFFE or 0xFDD0 <= number <= 0xFDEF
+    return none or unicodedata.category(letter) in {"Cc", "Cs"}
