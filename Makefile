@@ -64,7 +64,10 @@ $(VENV)/benching: .requirements/bench.txt $(VENV)/installed
 system:
 	@missing=(); \
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql); \
-	command -v chromium >/dev/null || missing+=(chromium); \
+	for need in chromium:chromium crontab:cron sbatch:slurm-client shellcheck:shellcheck \
+	    systemd-analyze:systemd; do \
+	  command -v "$${need%:*}" >/dev/null || missing+=("$${need#*:}"); \
+	done; \
 	test $${#missing[@]} -gt 0 || exit 0; \
 	root=; test "$$(id -u)" = 0 || root=sudo; \
 	command -v apt-get >/dev/null && { test -z "$$root" || command -v sudo >/dev/null; } || { \

@@ -244,6 +244,47 @@ def data(name: Name, cache: Cache = None) -> None:
     show_data(_console(), prepare_data(name, _cache(cache)).profile)
 
 
+@app.command(
+    epilog="Example: capsearch schedule imdb --format systemd --at '0 2 * * *' --deadline 45m"
+)
+def schedule(
+    name: Name,
+    form: Annotated[
+        str, typer.Option("--format", help="cron, systemd, kubernetes, slurm or airflow.")
+    ],
+    at: Annotated[str, typer.Option(help="When, as a cron expression.")] = "0 2 * * *",
+    root: Root = ROOT,
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    workers: Annotated[int, typer.Option(min=1, max=1000, help="Workers on the study.")] = 1,
+    threads: Threads = 0,
+    deadline: Annotated[
+        str | None, typer.Option(help="Stop in time for it, such as 45m; go on next time.")
+    ] = None,
+    image: Annotated[str, typer.Option(help="For kubernetes.")] = f"capsearch:{__version__}",
+) -> None:
+    """Print a manifest by which cron, systemd, Kubernetes, Slurm or Airflow runs a study."""
+    from capsearch.schedule import Order, Times, render
+    from capsearch.spec import shipped
+    from capsearch.study import read_study
+
+    path = read_study(name)[0]
+    order = Order.of(
+        path,
+        shipped=path in shipped().values(),
+        at=Times.of(at),
+        program=str(Path(sys.executable).with_name("capsearch")),
+        root=str(root.absolute()),
+        image=image,
+        storage=storage,
+        tracking=tracking_uri,
+        deadline=deadline,
+        workers=workers,
+        threads=threads,
+    )
+    print(render(form, order), end="")
+
+
 def main() -> NoReturn:
     """Entry point: every error that capsearch raises ends in its message and exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -71,7 +71,7 @@ def usable_cores() -> int:
 
 def open_study(name: str, where: Circumstances, warn: Warn | None = None) -> Opened:
     """Read the study file, prepare the data, reach the storage. Raises BadRequest."""
-    path, question = _read(name)
+    path, question = read_study(name)
     return _opened(path.stem, question, where, warn)
 
 
@@ -114,9 +114,19 @@ def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: War
     return Opened(question, study, space, prepared.folder, store, where)
 
 
+def read_study(name: str) -> tuple[Path, spec.StudySpec]:
+    """The file of a study, and the question in it. Raises BadRequest with every mistake."""
+    path = spec.find(name)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", path.stem):
+        raise BadRequest(
+            f"{path}: a study is named by its file: up to 60 letters, digits, '_', '-' and '.'"
+        )
+    return path, spec.read(path, _data_mistakes)
+
+
 def prepare_data(name: str, root: Path) -> cache.Prepared:
     """The prepared data of a study, with its profile."""
-    return _prepare(_read(name)[1], root)
+    return _prepare(read_study(name)[1], root)
 
 
 def assemble(opened: Opened) -> StudyRecord:
@@ -177,15 +187,6 @@ def reasons(trials: Sequence[Trial]) -> str:
     kinds = [reason.split(" at epoch")[0] for reason in failed]
     counted = sorted({kind: kinds.count(kind) for kind in kinds}.items(), key=lambda k: -k[1])
     return "; ".join(f"{count} x {kind}" for kind, count in counted)
-
-
-def _read(name: str) -> tuple[Path, spec.StudySpec]:
-    path = spec.find(name)
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", path.stem):
-        raise BadRequest(
-            f"{path}: a study is named by its file: up to 60 letters, digits, '_', '-' and '.'"
-        )
-    return path, spec.read(path, _data_mistakes)
 
 
 def _prepare(question: spec.StudySpec, root: Path) -> cache.Prepared:

@@ -1,6 +1,7 @@
 """The command line as its users meet it: exit codes, messages, one JSON document."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +13,18 @@ from capsearch import spec
 ROOT = Path(__file__).parents[2]
 
 
-def capsearch(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def capsearch(*arguments: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     cache = os.environ.get("CAPSEARCH_TEST_CACHE", str(folder / "cache"))
     environment = os.environ | {"CAPSEARCH_CACHE": cache, "COLUMNS": "80"}
     for name in ("MLFLOW_TRACKING_URI", "CAPSEARCH_STORAGE", "CAPSEARCH_ROOT"):
         environment.pop(name, None)
     return subprocess.run(
         [sys.executable, "-m", "capsearch", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        cwd=folder, env=environment | more, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["study", "worker", "report", "list", "ui", "data"])
+@pytest.mark.parametrize("command", ["study", "worker", "report", "list", "ui", "data", "schedule"])
 def test_every_command_has_help_with_an_example_and_stands_in_the_readme(
     command: str, tmp_path: Path
 ) -> None:
@@ -52,6 +53,10 @@ def test_the_exit_codes_are_documented_where_batch_jobs_look(tmp_path: Path) -> 
         (["study", "imdb", "--threads", "-1"], "Invalid value for '--threads'"),
         (["study", "imdb", "--nonsense"], "No such option"),
         (["report", "rotten_tomatoes"], "is not complete in"),
+        (["schedule", "imbd", "--format", "cron"], "no study 'imbd'"),
+        (["schedule", "imdb"], "Missing option '--format'"),
+        (["schedule", "imdb", "--format", "at"], "no format 'at'. Legal: cron, systemd, "),
+        (["schedule", "imdb", "--format", "cron", "--at", "daily"], "has five fields: minute"),
     ],
 )
 def test_a_bad_request_ends_in_2_with_a_message_and_no_traceback(
@@ -114,3 +119,25 @@ def test_data_shows_the_splits_and_what_they_share(tmp_path: Path) -> None:
 
 def test_the_version_is_printed(tmp_path: Path) -> None:
     assert capsearch("--version", folder=tmp_path).stdout.startswith("capsearch 0.")
+
+
+def test_a_manifest_runs_the_study_that_was_named(tmp_path: Path) -> None:
+    shutil.copy(spec.shipped()["imdb"], tmp_path / "mine.toml")
+    for name, study in (("imdb", "imdb"), ("mine", str(tmp_path / "mine.toml"))):
+        run = capsearch("schedule", name, "--format", "airflow", folder=tmp_path)
+        assert run.returncode == 0, run.stderr
+        assert f"    {study!r},\n" in run.stdout
+        assert f"    '--root={tmp_path / 'mlruns'}',\n" in run.stdout
+        assert run.stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+
+def test_a_password_in_the_environment_does_not_reach_a_manifest(tmp_path: Path) -> None:
+    run = capsearch(
+        "schedule", "imdb", "--format", "cron", folder=tmp_path,
+        CAPSEARCH_STORAGE="postgresql+psycopg://me:hunter2@db/x",
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert "hunter2" not in run.stderr
+    assert "put the password into ~/.pgpass" in " ".join(run.stderr.split())
