@@ -126,8 +126,8 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
         f"{test.opened_at}{_others(record)}.",
         highlight=False,
     )
-    for warning in record.warnings:
-        console.print(f"[yellow]Note[/] {escape(warning)}.", highlight=False)
+    for check in record.warnings:
+        console.print(f"[yellow]{check.code}[/] {escape(check.sentence)}.", highlight=False)
     console.print(
         f"[bold]Report[/] {escape(report)}  ({_clock(record.seconds)} in all)", highlight=False
     )

@@ -5,7 +5,7 @@ Everything is derived from the study storage, so a run that was cut goes on wher
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from capsearch.final import FinalTask, LastLook
 from capsearch.records import StudyRecord, Trial
 from capsearch.report.document import document
 from capsearch.report.page import ReportFiles, write
-from capsearch.selection import CapacityCurve, choose
+from capsearch.selection import CapacityCurve, choose, of_finalists
 from capsearch.study import Circumstances, Opened, assemble, finalists, open_study, reasons
 from capsearch.tracking import Tracker, open_tracker
 
@@ -74,7 +74,7 @@ def _run(opened: Opened, engine: EngineProcess, watch: Watcher) -> Finished:
             trials = crew.train_candidates(nearly_done=partial(_get_ready, last_look))
             replicates = crew.train_replicates(trials)
             engine.close()
-            _look_at_test(opened, replicates, last_look, watch)
+            _look_at_test(opened, of_finalists(trials, replicates), last_look, watch)
         return _publish(opened, tracker, watch)
 
 
@@ -137,7 +137,7 @@ class _Crew:
         return self._drive(ladder, seen)
 
     def train_replicates(self, trials: list[Trial]) -> list[Trial]:
-        """The finalists again, from fresh seeds."""
+        """The finalists and the baselines again, from fresh seeds."""
         waiting = search.replicate_trials(self.opened.spec, trials)
         if not waiting:
             name = self.opened.study.name
@@ -154,7 +154,7 @@ class _Crew:
 
 
 def _look_at_test(
-    opened: Opened, replicates: list[Trial], last_look: LastLook, watch: Watcher
+    opened: Opened, replicates: Sequence[Trial], last_look: LastLook, watch: Watcher
 ) -> None:
     """Choose, then score the choice on test rows, once."""
     select, where = opened.spec.select, opened.where

@@ -99,6 +99,12 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     return tuple(finalists)
 
 
+def of_finalists(trials: Sequence[Trial], replicates: Sequence[Trial]) -> tuple[Trial, ...]:
+    """The replicates that a choice may read; other baselines are trained again to be described."""
+    finalists = {t.candidate for t in frontier(trials)}
+    return tuple(t for t in replicates if t.candidate in finalists)
+
+
 def best(curve: CapacityCurve, percent: float) -> tuple[Estimate, str]:
     """The lowest mean validation loss, whatever its size."""
     return curve.best, f"{_size(curve.best)} has the lowest mean validation loss of all sizes tried"

@@ -17,8 +17,8 @@ from capsearch.data.source import open_source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.final import stored_score
 from capsearch.records import Estimate, Study, StudyRecord, Trial
-from capsearch.report.checks import warnings_of
-from capsearch.selection import RULES, CapacityCurve, choose, estimate
+from capsearch.report.checks import with_checks
+from capsearch.selection import RULES, CapacityCurve, choose, estimate, of_finalists
 from capsearch.space import Space, ladder
 from capsearch.storage import StudyStore
 
@@ -90,21 +90,20 @@ def assemble(opened: Opened) -> StudyRecord:
             f"run `capsearch study {opened.study.name}` first"
         )
     select = opened.spec.select
-    estimates = finalists(replicates)
+    estimates = finalists(of_finalists(trials, replicates))
     curve = CapacityCurve(estimates)
     verdicts = {rule: choose(curve, replicates, rule, select.percent) for rule in RULES}
-    choice = verdicts[select.rule]
-    return StudyRecord(
+    record = StudyRecord(
         study=opened.study,
         trials=tuple(trials),
         replicates=tuple(replicates),
         estimates=estimates,
-        choice=choice,
+        choice=verdicts[select.rule],
         verdicts=verdicts,
         test=score,
         seconds=row.seconds,
-        warnings=warnings_of(opened.study, trials, replicates, choice),
     )
+    return with_checks(record)
 
 
 def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:

@@ -28,6 +28,9 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "opened_at": test.opened_at,
             "openings": test.openings,
         },
+        "checks": [
+            {"code": c.code, "status": c.status, "message": c.sentence} for c in record.checks
+        ],
         "tracking": {
             "uri": tracking.uri if tracking else None,
             "experiment_id": tracking.experiment_id if tracking else None,
