@@ -126,6 +126,7 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
         f"{test.opened_at}{_others(record)}.",
         highlight=False,
     )
+    console.print(_how_sure(record), highlight=False)
     for check in record.warnings:
         console.print(f"[yellow]{check.code}[/] {escape(check.sentence)}.", highlight=False)
     console.print(
@@ -188,6 +189,17 @@ def _marks(point: Estimate, record: StudyRecord) -> str:
 
 def _style(point: Estimate, record: StudyRecord) -> str:
     return "bold green" if point == record.choice.selected else ""
+
+
+def _how_sure(record: StudyRecord) -> str:
+    doubt = record.doubt
+    said = f"[bold]Doubt[/] {doubt.stability:.0%} of {doubt.resamples:,} resamples choose the same"
+    if record.choice.selected == record.choice.best:
+        return f"{said} network, the best itself."
+    return (
+        f"{said} network; against the best it costs {doubt.price:.4f} "
+        f"({doubt.price_low:.4f} to {doubt.price_high:.4f}, 95 %)."
+    )
 
 
 def _others(record: StudyRecord) -> str:

@@ -159,7 +159,7 @@ def _look_at_test(
     """Choose, then score the choice on test rows, once."""
     select, where = opened.spec.select, opened.where
     curve = CapacityCurve(finalists(replicates))
-    choice = choose(curve, replicates, select.rule, select.percent)
+    choice = choose(curve, replicates, select.rule, select.settings)
     watch.phase("sealed test")
     task = FinalTask(
         study=opened.study,

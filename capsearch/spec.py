@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from capsearch.errors import BadRequest
 from capsearch.records import Candidate
+from capsearch.selection.rules import BYTES, Settings
 from capsearch.space import Integers, Reals, Space
 
 CheckData = Callable[[Mapping[str, Any]], Sequence[str]]
@@ -94,11 +95,31 @@ class Search(Table):
 
 
 class Select(Table):
-    """[select]: the rule, its `percent` (for pct_loss), and fresh seeds a finalist."""
+    """[select]: the rule, fresh seeds a finalist, and what the rules are asked.
 
-    rule: Literal["one_std_err", "pct_loss", "best"] = "one_std_err"
+    `percent` is for pct_loss, `margin` (nats) and `confidence` for non_inferiority, the caps for
+    budget. Every report shows every rule that applies, so each has its default.
+    """
+
+    rule: Literal["one_std_err", "pct_loss", "non_inferiority", "knee", "budget", "best"] = (
+        "one_std_err"
+    )
     replicates: Annotated[int, Field(ge=2)] = 5
-    percent: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 2.0
+    percent: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Settings.percent
+    margin: Rate = Settings.margin
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = Settings.confidence
+    max_parameters: Positive | None = None
+    max_bytes: Annotated[int, Field(ge=BYTES)] | None = None
+
+    @model_validator(mode="after")
+    def _capped(self) -> "Select":
+        if self.rule == "budget" and self.max_parameters is None and self.max_bytes is None:
+            raise ValueError("rule 'budget' needs max_parameters or max_bytes")
+        return self
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(**self.model_dump(exclude={"rule", "replicates"}))
 
 
 class Baseline(Table):

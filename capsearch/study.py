@@ -18,7 +18,7 @@ from capsearch.errors import BadRequest, CapsearchError
 from capsearch.final import stored_score
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 from capsearch.report.checks import with_checks
-from capsearch.selection import RULES, CapacityCurve, choose, estimate, of_finalists
+from capsearch.selection import CapacityCurve, doubt_of, estimate, of_finalists, verdicts
 from capsearch.space import Space, ladder
 from capsearch.storage import StudyStore
 
@@ -92,14 +92,16 @@ def assemble(opened: Opened) -> StudyRecord:
     select = opened.spec.select
     estimates = finalists(of_finalists(trials, replicates))
     curve = CapacityCurve(estimates)
-    verdicts = {rule: choose(curve, replicates, rule, select.percent) for rule in RULES}
+    found = verdicts(curve, replicates, select.settings)
+    choice = found[select.rule]
     record = StudyRecord(
         study=opened.study,
         trials=tuple(trials),
         replicates=tuple(replicates),
         estimates=estimates,
-        choice=verdicts[select.rule],
-        verdicts=verdicts,
+        choice=choice,
+        doubt=doubt_of(curve, replicates, choice, select.settings),
+        verdicts=found,
         test=score,
         seconds=row.seconds,
     )

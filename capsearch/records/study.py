@@ -28,10 +28,24 @@ class Choice:
     reason: str
     job: Job
     val_loss: float  # of `job`, as stored when it was a replicate
+    undecided: bool = False  # the rule could not decide and fell back to the best; see `reason`
 
     @property
     def key(self) -> str:
         return self.job.key
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How far the choice can be trusted. The price is in nats, its interval is 95 %."""
+
+    stability: float  # share of resamples of examples and seeds that choose the same network
+    resamples: int
+    price: float  # mean validation loss of the selected minus that of the best; 0 when the same
+    price_low: float
+    price_high: float
+    undecided: bool  # the data cannot tell
+    advice: str  # what would let them tell, as one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,7 @@ class StudyRecord:
     replicates: tuple[Trial, ...]
     estimates: tuple[Estimate, ...]  # the finalists, smallest first
     choice: Choice
+    doubt: Doubt
     verdicts: dict[str, Choice]  # what each rule would have chosen, by the rule's name
     test: TestScore
     seconds: float  # spent on the study, over every run of the command

@@ -155,11 +155,11 @@ def _mean(series: Sequence[Sequence[float]]) -> np.ndarray:
 
 
 def _without_start(series: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Bounds that show the turns: a first epoch far above all later ones runs out of the top."""
+    """Bounds that show the turns and all that follows; early epochs may run out of the top."""
     low = min(map(min, series))
-    later = [max(losses[1:] or losses) for losses in series]
-    pad = 0.06 * (max(later) - low) or 1e-3
-    return low - pad, max(later) + pad
+    high = max(*(losses[-1] for losses in series), min(losses[0] for losses in series))
+    pad = 0.06 * (high - low) or 1e-3
+    return low - pad, high + pad
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -65,6 +65,8 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         record=record,
         study=record.study,
         choice=record.choice,
+        doubt=record.doubt,
+        headline=_headline(record),
         test=record.test,
         tracking=tracking,
         version=__version__,
@@ -112,6 +114,16 @@ def _inline(name: str, svg: str) -> Markup:
     """
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     return Markup(re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg))  # noqa: S704
+
+
+def _headline(record: StudyRecord) -> str:
+    """What was found, as surely as it was."""
+    network = _described(record.choice.selected.candidate)
+    if record.choice.undecided:
+        return f"Undecided, so the best is kept. {network}"
+    if record.doubt.undecided:
+        return f"{network} may be enough"
+    return f"{network} {'are' if network.startswith('Layers') else 'is'} enough"
 
 
 def _described(candidate: Candidate) -> str:

@@ -80,6 +80,14 @@ CONTRACT = closed(
         "test": closed(
             {"loss": NUMBER, "accuracy": NUMBER, "opened_at": TEXT, "openings": {"const": 1}}
         ),
+        "doubt": closed(
+            {
+                **dict.fromkeys(("stability", "price", "price_low", "price_high"), NUMBER),
+                "resamples": COUNT,
+                "undecided": {"type": "boolean"},
+                "advice": TEXT,
+            }
+        ),
         "checks": {
             "type": "array",
             "minItems": 1,

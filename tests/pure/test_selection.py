@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from capsearch.records import Candidate, Curve, Estimate, Job, Outcome, Trial
 from capsearch.selection import (
     CapacityCurve,
+    Settings,
     best,
     choose,
     estimate,
@@ -73,31 +74,31 @@ def test_the_standard_error_scales_with_the_losses_and_ignores_their_level(
 
 def test_one_standard_error_takes_the_smallest_within_it() -> None:
     curve = curve_of((10, 0.300, 0.004), (100, 0.283, 0.004), (1_000, 0.280, 0.004))
-    chosen, reason = one_std_err(curve, 0.0)
-    assert chosen.parameters == 100
+    verdict = one_std_err(curve)
+    reason = verdict.reason
+    assert verdict.selected.parameters == 100
     assert "10.0 times fewer parameters" in reason
     assert "0.2830 is within the best (0.2800) plus one standard error (0.0040)" in reason
 
 
 def test_a_gain_inside_the_noise_does_not_buy_a_bigger_model() -> None:
-    assert (
-        one_std_err(curve_of((100, 0.2830, 0.004), (1_000, 0.2800, 0.004)), 0)[0].parameters == 100
-    )
+    curve = curve_of((100, 0.2830, 0.004), (1_000, 0.2800, 0.004))
+    assert one_std_err(curve).selected.parameters == 100
 
 
 def test_a_gain_beyond_the_noise_does() -> None:
-    chosen, reason = one_std_err(curve_of((100, 0.2850, 0.004), (1_000, 0.2800, 0.004)), 0)
-    assert chosen.parameters == 1_000
-    assert "no smaller one stays within" in reason
+    verdict = one_std_err(curve_of((100, 0.2850, 0.004), (1_000, 0.2800, 0.004)))
+    assert verdict.selected.parameters == 1_000
+    assert "no smaller one stays within" in verdict.reason
 
 
 def test_a_percentage_of_the_best_loss_is_worked_by_hand() -> None:
     curve = curve_of((10, 0.2857, 0.004), (100, 0.2856, 0.004), (1_000, 0.2800, 0.004))
-    assert pct_loss(curve, 2.0)[0].parameters == 100
+    assert pct_loss(curve, 2.0).selected.parameters == 100
 
 
 def test_equal_losses_are_won_by_the_smaller_network() -> None:
-    assert best(curve_of((10, 0.28, 0.004), (100, 0.28, 0.004)), 0.0)[0].parameters == 10
+    assert best(curve_of((10, 0.28, 0.004), (100, 0.28, 0.004))).selected.parameters == 10
 
 
 def test_a_curve_that_does_not_grow_in_parameters_is_refused() -> None:
@@ -115,16 +116,17 @@ def test_no_rule_chooses_a_larger_network_than_the_best(
     means: list[float], se: float, percent: float
 ) -> None:
     curve = curve_of(*((10 * 2**i, m, se) for i, m in enumerate(means)))
-    for rule in (one_std_err, pct_loss):
-        chosen, reason = rule(curve, percent)
-        assert chosen.parameters <= curve.best.parameters
-        assert reason
+    for verdict in (one_std_err(curve), pct_loss(curve, percent)):
+        assert verdict.selected.parameters <= curve.best.parameters
+        assert verdict.reason
 
 
 @given(losses, st.floats(0.0, 0.2), st.floats(0.0, 0.2))
 def test_more_doubt_never_makes_the_choice_larger(means: list[float], a: float, b: float) -> None:
     sizes = [
-        one_std_err(curve_of(*((10 * 2**i, m, se) for i, m in enumerate(means))), 0)[0].parameters
+        one_std_err(
+            curve_of(*((10 * 2**i, m, se) for i, m in enumerate(means)))
+        ).selected.parameters
         for se in sorted((a, b))
     ]
     assert sizes[1] <= sizes[0]
@@ -164,6 +166,6 @@ def test_the_replicate_of_median_loss_stands_for_the_choice() -> None:
     runs = [trial(0, loss, replicate=i) for i, loss in enumerate((0.30, 0.28, 0.29), start=1)]
     found = estimate(runs)
     assert found is not None
-    choice = choose(CapacityCurve((found,)), runs, "one_std_err", 0.0)
+    choice = choose(CapacityCurve((found,)), runs, "one_std_err", Settings())
     assert choice.val_loss == 0.29
     assert choice.job == runs[2].job

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capsearch.records import Candidate, Curve, Estimate, Job, Outcome, StudyRecord, Trial
+from capsearch.records import Candidate, Curve, Doubt, Estimate, Job, Outcome, StudyRecord, Trial
 from capsearch.report.checks import CHECKS, with_checks
 from capsearch.report.checks.training import optimism
 from tests.samples import record_of
@@ -202,6 +202,34 @@ def test_cs008_rows_in_two_splits(count: int, expected: str) -> None:
 def test_cs009_unequal_classes(shares: tuple[float, ...], expected: str) -> None:
     splits = ("train", "validation", "test")
     assert status("CS009", data(balance=dict(zip(splits, shares, strict=True)))) == expected
+
+
+def doubtful(**fields: Any) -> StudyRecord:
+    record = chosen(estimate(50_000), estimate(90_000, 0.27))
+    given = Doubt(0.9, 1000, 0.005, 0.001, 0.009, undecided=False, advice="The data suffice.")
+    return replace(record, doubt=replace(given, **fields))
+
+
+# the margin asked is 0.01 nats
+@pytest.mark.parametrize(("high", "expected"), [(0.0249, "ok"), (0.0251, "warning")])
+def test_cs010_rows_too_few_for_the_margin(high: float, expected: str) -> None:
+    assert status("CS010", doubtful(price_low=0.005, price_high=high)) == expected
+
+
+def test_cs010_does_not_apply_when_the_best_is_selected() -> None:
+    assert status("CS010", chosen(estimate(50_000))) == "not applicable"
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, "ok"), (0.49, "warning")])
+def test_cs011_an_unstable_choice(share: float, expected: str) -> None:
+    assert status("CS011", doubtful(stability=share)) == expected
+
+
+def test_cs012_what_the_data_cannot_tell_comes_with_advice() -> None:
+    assert CHECKS["CS012"](doubtful()) == ("ok", "the data suffice")
+    assert CHECKS["CS012"](doubtful(undecided=True, advice="To tell it takes more.")) == (
+        "warning", "undecided: to tell it takes more",
+    )  # fmt: skip
 
 
 def seeds(*curves: tuple[float, ...], se: float) -> StudyRecord:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from capsearch.records import Check, StudyRecord
-from capsearch.report.checks import rows, size, training
+from capsearch.report.checks import rows, size, training, trust
 from capsearch.report.checks.answer import Answer
 
 CHECKS: dict[str, Callable[[StudyRecord], Answer]] = {
@@ -21,6 +21,9 @@ CHECKS: dict[str, Callable[[StudyRecord], Answer]] = {
     "CS007": rows.openings,
     "CS008": rows.duplicates,
     "CS009": rows.balance,
+    "CS010": trust.margin,
+    "CS011": trust.stability,
+    "CS012": trust.decided,
     "CS013": training.best_epoch,
     "CS014": training.replicates,
     "CS015": size.lagging,

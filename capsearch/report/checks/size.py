@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from math import log
 
-import numpy as np
-
-from capsearch.records import Candidate, Estimate, StudyRecord
+from capsearch.records import Candidate, StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
-from capsearch.selection import standard_error
+from capsearch.selection import CapacityCurve, Contrasts, tables_of
 
 NEAR = 0.02  # of a range, on its own scale: nearer to an end than this is on the edge
-CLEARLY = 3.0  # standard errors: about ten sizes are compared, and 0.05 / 10 is at 2.8
+UNLIKELY = 0.025  # one-sided level of all comparisons of CS015 together
 
 
 def largest(record: StudyRecord) -> Answer:
@@ -56,16 +54,21 @@ def settings(record: StudyRecord) -> Answer:
 def lagging(record: StudyRecord) -> Answer:
     """CS015: a larger network can do what a smaller one does; one that does not was not found.
 
-    Losses are compared row by row, replicate by replicate: d[r, i] with its standard error.
+    Each is compared with the best of the smaller ones, paired by example, seeds counted
+    (`selection.Contrasts`); the level is divided among the comparisons (Bonferroni).
     """
-    if len(record.estimates) < 2:
+    points = record.estimates
+    if len(points) < 2:
         return not_applicable("there is one finalist only")
-    lowest, found = record.estimates[0], list[str]()
-    for larger in record.estimates[1:]:
-        behind = larger.mean - lowest.mean
-        if behind > CLEARLY * _error_of_difference(record, larger, lowest):
-            found.append(f"{larger.candidate.label} ({behind:.4f} above {lowest.candidate.label})")
-        lowest = min(lowest, larger, key=lambda e: e.mean)
+    curve = CapacityCurve(points)
+    contrasts = Contrasts.of(tables_of(curve, record.replicates))
+    half, found = contrasts.half_width(UNLIKELY / (len(points) - 1)), list[str]()
+    for larger in range(1, len(points)):
+        lowest = min(range(larger), key=lambda i: points[i].mean)
+        behind = contrasts.gap[larger, lowest]
+        if behind > half[larger, lowest]:
+            one, other = points[larger].candidate.label, points[lowest].candidate.label
+            found.append(f"{one} ({behind:.4f} above {other})")
     if found:
         return warning(
             f"clearly worse than a smaller network: {', '.join(found)}; with more trials on its "
@@ -100,16 +103,3 @@ def _ends(value: float, reach: dict[str, float]) -> tuple[bool, bool]:
         low, high, at = log(low), log(high), log(value)
     share = (at - low) / (high - low)
     return share <= NEAR, share >= 1.0 - NEAR
-
-
-def _error_of_difference(record: StudyRecord, one: Estimate, other: Estimate) -> float:
-    tables = [_losses(record, e) for e in (one, other)]
-    replicates = min(map(len, tables))
-    return standard_error(tables[0][:replicates] - tables[1][:replicates])
-
-
-def _losses(record: StudyRecord, estimate: Estimate) -> np.ndarray:
-    """Losses of shape (replicates, rows)."""
-    runs = [t.outcome for t in record.replicates if t.candidate == estimate.candidate]
-    kept = [o.val_losses for o in runs if o and o.complete and o.val_losses is not None]
-    return np.stack(kept).astype(np.float64)

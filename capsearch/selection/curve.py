@@ -1,19 +1,13 @@
-"""Which network to keep: pure functions from replicates to a choice and its reason.
+"""The capacity curve: estimates of the finalists, smallest first, and who the finalists are."""
 
-The search proposes, replicates decide: a trial that won its rung won partly by luck, so the curve
-that a choice is read from holds fresh seeds only. No Keras, no Optuna, no clock.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, sqrt
 
 import numpy as np
 
-from capsearch.records import Choice, Estimate, Trial
-
-Rule = Callable[["CapacityCurve", float], tuple[Estimate, str]]
+from capsearch.records import Estimate, Trial
 
 
 @dataclass(frozen=True)
@@ -89,13 +83,13 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     the curve must show where growing stops paying. Failed trials are never finalists.
     """
     done = [t for t in trials if t.outcome and t.outcome.complete]
-    winners = {t.rung: t for t in sorted(done, key=_loss, reverse=True)}
+    winners = {t.rung: t for t in sorted(done, key=loss_of, reverse=True)}
     lowest, finalists = inf, list[Trial]()
-    for trial in sorted(done, key=lambda t: (t.parameters, _loss(t))):
+    for trial in sorted(done, key=lambda t: (t.parameters, loss_of(t))):
         grown = not finalists or finalists[-1].parameters < trial.parameters
-        if grown and (_loss(trial) < lowest or trial is winners[trial.rung]):
+        if grown and (loss_of(trial) < lowest or trial is winners[trial.rung]):
             finalists.append(trial)
-        lowest = min(lowest, _loss(trial))
+        lowest = min(lowest, loss_of(trial))
     return tuple(finalists)
 
 
@@ -105,62 +99,12 @@ def of_finalists(trials: Sequence[Trial], replicates: Sequence[Trial]) -> tuple[
     return tuple(t for t in replicates if t.candidate in finalists)
 
 
-def best(curve: CapacityCurve, percent: float) -> tuple[Estimate, str]:
-    """The lowest mean validation loss, whatever its size."""
-    return curve.best, f"{_size(curve.best)} has the lowest mean validation loss of all sizes tried"
-
-
-def one_std_err(curve: CapacityCurve, percent: float) -> tuple[Estimate, str]:
-    """The smallest capacity within one standard error of the best (Breiman et al. 1984, CART).
-
-    By hand: best 0.280 with standard error 0.004, so the limit is 0.284; of 0.300, 0.283 and 0.280
-    the second is chosen.
-    """
-    limit = curve.best.mean + curve.best.se
-    margin = f"the best ({curve.best.mean:.4f}) plus one standard error ({curve.best.se:.4f})"
-    return _within(curve, limit, margin)
-
-
-def pct_loss(curve: CapacityCurve, percent: float) -> tuple[Estimate, str]:
-    """The smallest capacity that loses at most `percent` % of the best mean loss.
-
-    The rule of tidymodels' `select_by_pct_loss`. It knows nothing of noise, and near a loss of zero
-    its tolerance vanishes. By hand: best 0.280, 2 %: the limit is 0.2856.
-    """
-    margin = f"{percent:g} % above the best ({curve.best.mean:.4f})"
-    return _within(curve, curve.best.mean * (1.0 + percent / 100.0), margin)
-
-
-RULES: dict[str, Rule] = {"one_std_err": one_std_err, "pct_loss": pct_loss, "best": best}
-
-
-def choose(curve: CapacityCurve, replicates: Sequence[Trial], rule: str, percent: float) -> Choice:
-    """The choice of `rule`, with the replicate that stands for it: the one of median loss."""
-    selected, reason = RULES[rule](curve, percent)
-    runs = [t for t in replicates if t.candidate == selected.candidate]
-    complete = sorted((t for t in runs if t.outcome and t.outcome.complete), key=_loss)
-    typical = complete[(len(complete) - 1) // 2]
-    return Choice(selected, curve.best, rule, reason, typical.job, _loss(typical))
-
-
-def _within(curve: CapacityCurve, limit: float, margin: str) -> tuple[Estimate, str]:
-    chosen = curve.smallest_within(limit)
-    if chosen == curve.points[0]:
-        start = f"{_size(chosen)} is the smallest size tried, and"
-    else:
-        below = curve.points[curve.points.index(chosen) - 1]
-        start = f"the next smaller size, {_size(below)}, is at {below.mean:.4f};"
-    if chosen == curve.best:
-        return chosen, f"{start} no smaller one stays within {margin}"
-    times = curve.best.parameters / chosen.parameters
-    gain = f"{times:.1f} times fewer parameters than the best" if times > 1 else "see the best"
-    return chosen, f"{start} its {chosen.mean:.4f} is within {margin}: {gain}"
-
-
-def _size(point: Estimate) -> str:
+def size_of(point: Estimate) -> str:
+    """A point as sentences name it."""
     return f"{point.candidate.label} ({point.parameters:,} parameters)"
 
 
-def _loss(trial: Trial) -> float:
+def loss_of(trial: Trial) -> float:
+    """The validation loss of a completed trial."""
     assert trial.outcome is not None  # callers pass completed trials
     return trial.outcome.val_loss

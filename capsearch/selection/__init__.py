@@ -1,0 +1,43 @@
+"""Which network to keep, and how far that can be trusted: pure functions of the replicates.
+
+The search proposes, replicates decide: a trial that won its rung won partly by luck, so the curve
+that a choice is read from holds fresh seeds only. No Keras, no Optuna, no clock; what is random
+comes from a fixed seed.
+"""
+
+from capsearch.selection.choose import RULES, Evidence, choose, verdicts
+from capsearch.selection.contrasts import Contrasts, tables_of
+from capsearch.selection.curve import (
+    CapacityCurve,
+    estimate,
+    frontier,
+    of_finalists,
+    standard_error,
+)
+from capsearch.selection.doubt import doubt_of
+from capsearch.selection.kneedle import knee
+from capsearch.selection.noninferiority import non_inferiority
+from capsearch.selection.rules import Settings, Verdict, best, budget, one_std_err, pct_loss
+
+__all__ = [
+    "RULES",
+    "CapacityCurve",
+    "Contrasts",
+    "Evidence",
+    "Settings",
+    "Verdict",
+    "best",
+    "budget",
+    "choose",
+    "doubt_of",
+    "estimate",
+    "frontier",
+    "knee",
+    "non_inferiority",
+    "of_finalists",
+    "one_std_err",
+    "pct_loss",
+    "standard_error",
+    "tables_of",
+    "verdicts",
+]

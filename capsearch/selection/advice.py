@@ -1,0 +1,115 @@
+"""How many more validation examples or replicates would tell what the data cannot."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, sqrt
+
+from capsearch.selection.contrasts import Contrasts, t_quantile
+from capsearch.selection.curve import CapacityCurve, size_of
+
+MOST_REPLICATES = 1_000  # beyond these nobody will go, so the answer is "cannot"
+MOST_ROWS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """Is the mean loss of point `first` less than `margin` above that of point `second`?
+
+    Told when the half-width at `level` is smaller than the distance of the gap from the margin.
+    """
+
+    first: int
+    second: int
+    margin: float
+    level: float
+
+    def advice(self, curve: CapacityCurve, contrasts: Contrasts) -> str:
+        """One sentence. It takes the observed gap for the true one: a plan, not a promise."""
+        parts = Components.of(contrasts, self.first, self.second)
+        gap = float(contrasts.gap[self.first, self.second])
+        distance = abs(self.margin - gap)
+        rows = parts.rows_for(distance, self.level)
+        replicates = parts.replicates_for(distance, self.level)
+        first, second = size_of(curve.points[self.first]), size_of(curve.points[self.second])
+        if self.margin:
+            told = f"To tell whether {first} is within {self.margin:g} nats of {second}"
+        else:
+            told = f"To tell {first} from {second}"
+        return f"{told}, if their difference stays at {gap:.4f}, {_needs(parts, rows, replicates)}."
+
+
+@dataclass(frozen=True)
+class Components:
+    """The variance of one pair's difference: of a seed, of an example, and of both together.
+
+    By hand, D = [[1, 3], [2, 6]] (see `Contrasts`): var(rows) = 2 = seed + residual/n and
+    var(columns) = 4.5 = example + residual/R with residual = 1: seed = 1.5, example = 4.
+    """
+
+    seed: float
+    example: float
+    residual: float
+    replicates: int
+    rows: int
+
+    @classmethod
+    def of(cls, contrasts: Contrasts, first: int, second: int) -> "Components":
+        pair = (first, second)
+        replicates, rows = int(contrasts.replicates[pair]), contrasts.rows
+        residual = float(contrasts.residual[pair]) * replicates * rows
+        seed = float(contrasts.seeds[pair]) * replicates - residual / rows
+        example = float(contrasts.examples[pair]) * rows - residual / replicates
+        return cls(max(seed, 0.0), max(example, 0.0), residual, replicates, rows)
+
+    def half_width(self, replicates: int, rows: int, level: float) -> float:
+        """As `Contrasts.half_width` would be, had there been so many."""
+        seeds = (self.seed + self.residual / rows) / replicates
+        examples = (self.example + self.residual / replicates) / rows
+        by_seeds, by_examples = t_quantile(level, replicates - 1), t_quantile(level, rows - 1)
+        return sqrt(by_seeds**2 * seeds + by_examples**2 * examples)
+
+    def rows_for(self, distance: float, level: float) -> int | None:
+        """The fewest validation examples that tell `distance` from zero; None when none do."""
+
+        def enough(rows: int) -> bool:
+            return self.half_width(self.replicates, rows, level) < distance
+
+        if self.replicates < 2 or self.seed == inf:
+            return None
+        return _fewest(enough, self.rows, MOST_ROWS)
+
+    def replicates_for(self, distance: float, level: float) -> int | None:
+        """The fewest replicates that tell `distance` from zero; None when none do."""
+
+        def enough(replicates: int) -> bool:
+            return self.half_width(replicates, self.rows, level) < distance
+
+        return (
+            None if self.seed == inf else _fewest(enough, max(self.replicates, 2), MOST_REPLICATES)
+        )
+
+
+def _fewest(enough: Callable[[int], bool], low: int, most: int) -> int | None:
+    """The smallest of low + 1 ... most that is enough, where more is never worse."""
+    if not enough(most):
+        return None
+    return low + 1 + bisect_left(range(low + 1, most + 1), True, key=enough)
+
+
+def _needs(parts: Components, rows: int | None, replicates: int | None) -> str:
+    examples = (
+        f"about {rows - parts.rows:,} more validation examples ({rows:,} in all)" if rows else ""
+    )
+    seeds = (
+        f"{replicates - parts.replicates} more replicates ({replicates} in all)"
+        if replicates
+        else ""
+    )
+    if examples and seeds:
+        return f"it would take {examples} or {seeds}"
+    if examples:
+        return f"it would take {examples}; more replicates alone cannot do it"
+    if seeds:
+        return f"it would take {seeds}; more validation examples alone cannot do it"
+    return "neither more validation examples nor more replicates alone would do"
