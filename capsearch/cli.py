@@ -161,6 +161,38 @@ def data(name: Name, cache: Cache = None) -> None:
     show_data(_console(), prepare_data(name, _cache(cache)).profile)
 
 
+@app.command(epilog="Example: capsearch probe rotten_tomatoes --seeds 3")
+def probe(
+    name: Name,
+    cache: Cache = None,
+    engine: Engine = "packed",
+    threads: Threads = 0,
+    trial_timeout: Timeout = 1800.0,
+    seeds: Annotated[int, typer.Option(min=1, help="Label orders and weights to try.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs that a network may take.")] = 200,
+    as_json: Json = False,
+) -> None:
+    """How much can each size learn by heart? Trains one network a rung on shuffled labels."""
+    from capsearch import probe as probing
+    from capsearch.display import show_probe
+    from capsearch.engine.process import Limits
+    from capsearch.study import question_of
+
+    where = _circumstances(ROOT, None, None, cache, engine, threads)
+    asked, study, space, data = question_of(name, where.cache)
+    rows = study.data.sizes["train"]
+    plan = probing.plan(space, study.ladder, rows, asked.search.seed, seeds, epochs)
+    console, limits = _console(), Limits(where.threads, trial_timeout)
+
+    def on_seed(number: int) -> None:
+        console.print(f"{study.name}: shuffled labels, seed {number} of {seeds}", highlight=False)
+
+    found = probing.run(plan, data, engine, limits, on_seed)
+    show_probe(console, study.name, found)
+    if as_json:
+        print(json.dumps(probing.document(study.name, found), indent=2))
+
+
 def main() -> NoReturn:
     """Entry point: every error that capsearch raises ends in its message and exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):

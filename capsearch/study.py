@@ -62,8 +62,14 @@ def usable_cores() -> int:
 
 def open_study(name: str, where: Circumstances) -> Opened:
     """Read the study file, prepare the data, reach the storage. Raises BadRequest."""
+    question, study, space, data = question_of(name, where.cache)
+    return Opened(question, study, space, data, StudyStore(where.storage), where)
+
+
+def question_of(name: str, root: Path) -> tuple[spec.StudySpec, Study, Space, Path]:
+    """The study file, the study, its space, and its data prepared below `root`."""
     path, question = _read(name)
-    prepared = _prepare(question, where.cache)
+    prepared = _prepare(question, root)
     space = question.space_for(prepared.profile.features)
     study = Study(
         name=path.stem,
@@ -71,7 +77,7 @@ def open_study(name: str, where: Circumstances) -> Opened:
         data=prepared.profile,
         ladder=ladder(space, question.search.rungs),
     )
-    return Opened(question, study, space, prepared.folder, StudyStore(where.storage), where)
+    return question, study, space, prepared.folder
 
 
 def prepare_data(name: str, root: Path) -> cache.Prepared:
