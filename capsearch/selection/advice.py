@@ -29,14 +29,13 @@ class Question:
         parts = Components.of(contrasts, self.first, self.second)
         gap = float(contrasts.gap[self.first, self.second])
         distance = abs(self.margin - gap)
-        rows = parts.rows_for(distance, self.level)
-        replicates = parts.replicates_for(distance, self.level)
         first, second = size_of(curve.points[self.first]), size_of(curve.points[self.second])
         if self.margin:
             told = f"To tell whether {first} is within {self.margin:g} nats of {second}"
         else:
             told = f"To tell {first} from {second}"
-        return f"{told}, if their difference stays at {gap:.4f}, {_needs(parts, rows, replicates)}."
+        needs = _needs(parts, distance, self.level)
+        return f"{told}, if their difference stays at {gap:.4f}, {needs}."
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ class Components:
     def of(cls, contrasts: Contrasts, first: int, second: int) -> "Components":
         pair = (first, second)
         replicates, rows = int(contrasts.replicates[pair]), contrasts.rows
+        if replicates < 2:
+            return cls(inf, 0.0, 0.0, replicates, rows)
         residual = float(contrasts.residual[pair]) * replicates * rows
         seed = float(contrasts.seeds[pair]) * replicates - residual / rows
         example = float(contrasts.examples[pair]) * rows - residual / replicates
@@ -69,14 +70,12 @@ class Components:
         by_seeds, by_examples = t_quantile(level, replicates - 1), t_quantile(level, rows - 1)
         return sqrt(by_seeds**2 * seeds + by_examples**2 * examples)
 
-    def rows_for(self, distance: float, level: float) -> int | None:
+    def rows_for(self, distance: float, level: float, replicates: int) -> int | None:
         """The fewest validation examples that tell `distance` from zero; None when none do."""
 
         def enough(rows: int) -> bool:
-            return self.half_width(self.replicates, rows, level) < distance
+            return self.half_width(replicates, rows, level) < distance
 
-        if self.replicates < 2 or self.seed == inf:
-            return None
         return _fewest(enough, self.rows, MOST_ROWS)
 
     def replicates_for(self, distance: float, level: float) -> int | None:
@@ -85,9 +84,7 @@ class Components:
         def enough(replicates: int) -> bool:
             return self.half_width(replicates, self.rows, level) < distance
 
-        return (
-            None if self.seed == inf else _fewest(enough, max(self.replicates, 2), MOST_REPLICATES)
-        )
+        return _fewest(enough, self.replicates, MOST_REPLICATES)
 
 
 def _fewest(enough: Callable[[int], bool], low: int, most: int) -> int | None:
@@ -97,19 +94,25 @@ def _fewest(enough: Callable[[int], bool], low: int, most: int) -> int | None:
     return low + 1 + bisect_left(range(low + 1, most + 1), True, key=enough)
 
 
-def _needs(parts: Components, rows: int | None, replicates: int | None) -> str:
+def _needs(parts: Components, distance: float, level: float) -> str:
+    if parts.seed == inf:
+        return "it would take two replicates or more that both complete"
+    rows = parts.rows_for(distance, level, parts.replicates)
+    replicates = parts.replicates_for(distance, level)
     examples = (
         f"about {rows - parts.rows:,} more validation examples ({rows:,} in all)" if rows else ""
     )
-    seeds = (
-        f"{replicates - parts.replicates} more replicates ({replicates} in all)"
-        if replicates
-        else ""
-    )
-    if examples and seeds:
+    seeds = f"{replicates:,} replicates instead of {parts.replicates}" if replicates else ""
+    if rows and replicates:
         return f"it would take {examples} or {seeds}"
-    if examples:
+    if rows:
         return f"it would take {examples}; more replicates alone cannot do it"
-    if seeds:
+    if replicates:
         return f"it would take {seeds}; more validation examples alone cannot do it"
-    return "neither more validation examples nor more replicates alone would do"
+    for more in (2 * parts.replicates, 4 * parts.replicates, 16 * parts.replicates):
+        both = parts.rows_for(distance, level, more)
+        if both:
+            seeds = f"{more:,} replicates instead of {parts.replicates}"
+            examples = f"about {both:,} validation examples instead of {parts.rows:,}"
+            return f"it would take both {seeds} and {examples}"
+    return "no number of validation examples and replicates within reason would do"

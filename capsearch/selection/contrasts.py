@@ -87,8 +87,8 @@ class Contrasts:
         half of what is left lies above. So few seeds cost what they must, whatever their share of
         the variance, where Satterthwaite's approximation is at its worst. It supposes normal means.
         """
-        freedoms = np.maximum(self.replicates, 2) - 1
-        by_seeds = np.vectorize(lambda d: t_quantile(level, d), otypes=[float])(freedoms)
+        shared, places = np.unique(np.maximum(self.replicates, 2), return_inverse=True)
+        by_seeds = np.array([t_quantile(level, float(r - 1)) for r in shared])[places]
         by_examples = t_quantile(level, self.rows - 1)
         return np.asarray(np.sqrt(by_seeds**2 * self.seeds + by_examples**2 * self.examples))
 

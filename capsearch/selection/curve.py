@@ -55,8 +55,16 @@ def standard_error(losses: np.ndarray) -> float:
     ms_columns = replicates * columns.var(ddof=1)
     residual = table - rows[:, None] - columns[None, :] + grand
     ms_error = (residual**2).sum() / ((replicates - 1) * (examples - 1))
+    return crossed_error(ms_rows, ms_columns, ms_error, replicates * examples)
+
+
+def crossed_error(ms_rows: float, ms_columns: float, ms_error: float, cells: int) -> float:
+    """Standard error of the grand mean from the mean squares of a two-way table of so many cells.
+
+    By hand, as above: mean squares 4, 9 and 1 of 4 cells: sqrt((3 + 8 + 1) / 4) = 1.7321.
+    """
     components = max(ms_rows - ms_error, 0.0) + max(ms_columns - ms_error, 0.0) + ms_error
-    return sqrt(components / (replicates * examples))
+    return sqrt(components / cells)
 
 
 def estimate(replicates: Sequence[Trial]) -> Estimate | None:

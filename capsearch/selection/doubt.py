@@ -54,11 +54,12 @@ def doubt_of(
 def resampled_means(tables: Sequence[Table], resamples: int) -> np.ndarray:
     """Mean losses had other examples and other seeds been drawn, shape (resamples, candidates).
 
-    Examples get Poisson(1) weights and seeds multinomial ones, independently, the same for every
-    candidate, so that what is paired stays paired (product weights: Owen and Eckles 2012, Annals of
-    Applied Statistics 6, mildly conservative). Of R seeds R - 1 are drawn: drawing R would make the
-    variance of their mean too small by (R - 1)/R (Rao and Wu 1988, JASA 83). Where none of a
-    candidate's own completed seeds is drawn all of them count alike.
+    Examples get exponential weights (the Bayesian bootstrap, Rubin 1981, Annals of Statistics 9)
+    and seeds multinomial ones, independently, the same for every candidate, so that what is paired
+    stays paired (product weights: Owen and Eckles 2012, Annals of Applied Statistics 6, mildly
+    conservative). Of R seeds R - 1 are drawn: drawing R would make the variance of their mean too
+    small by (R - 1)/R (Rao and Wu 1988, JASA 83). Where none of a candidate's own completed seeds
+    is drawn all of them count alike.
     """
     rng = np.random.default_rng(SEED)
     orders = sorted({order for table in tables for order in table})
@@ -77,7 +78,7 @@ def resampled_means(tables: Sequence[Table], resamples: int) -> np.ndarray:
 
 
 def _example_means(losses: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Poisson-weighted means over the examples of each row, shape (rows, resamples).
+    """Randomly weighted means over the examples of each row, shape (rows, resamples).
 
     Taken from centred rows, so that float32 sums lose nothing that matters.
     """
@@ -85,8 +86,8 @@ def _example_means(losses: np.ndarray, resamples: int, rng: np.random.Generator)
     deviations, parts = losses - centre, list[np.ndarray]()
     for start in range(0, resamples, 100):
         size = (losses.shape[1], min(100, resamples - start))
-        weights = rng.poisson(1.0, size).astype(np.float32)
-        parts.append(deviations @ weights / np.maximum(weights.sum(axis=0), 1.0))
+        weights = rng.standard_exponential(size, dtype=np.float32)
+        parts.append(deviations @ weights / weights.sum(axis=0))
     return np.asarray(centre.astype(np.float64) + np.concatenate(parts, axis=1))
 
 
@@ -96,12 +97,12 @@ def _chosen(evidence: Evidence, means: np.ndarray, rule: str, settings: Settings
     Standard errors stay the study's own: those of five seeds drawn from five are not to be had, for
     often they are the same seed again.
     """
-    places = {p.candidate.key: i for i, p in enumerate(evidence.curve.points)}
+    places = {p.parameters: i for i, p in enumerate(evidence.curve.points)}
     found = np.empty(len(means), dtype=np.int64)
     for row, drawn in enumerate(means):
         verdict = RULES[rule](evidence.at(drawn), settings)
         assert verdict is not None  # it applied to the study
-        found[row] = places[verdict.selected.candidate.key]
+        found[row] = places[verdict.selected.parameters]
     return found
 
 
