@@ -230,7 +230,8 @@ def _style(point: Estimate, record: StudyRecord) -> str:
 
 def _how_sure(record: StudyRecord) -> str:
     doubt = record.doubt
-    said = f"[bold]Doubt[/] {doubt.stability:.0%} of {doubt.resamples:,} resamples choose the same"
+    share = f"{100 * doubt.stability:.0f} % of {doubt.resamples:,}"
+    said = f"[bold]Doubt[/] {share} resamples choose the same"
     if record.choice.selected == record.choice.best:
         return f"{said} network, the best itself."
     return (

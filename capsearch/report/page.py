@@ -150,7 +150,7 @@ def _spread(value: overfit.Spread) -> str:
 
 def _around(value: overfit.Spread | None) -> str:
     """Mean and standard deviation over seeds."""
-    return f"{value.mean:.4f} ± {value.sd:.4f}" if value else "–"
+    return f"{value.mean:.4f} ± {value.sd:.4f}".replace("-", "−") if value else "–"
 
 
 def _moment(iso: str) -> str:

@@ -34,16 +34,14 @@ def balance(record: StudyRecord) -> Answer:
     """CS009: classes of unequal size, or splits with unequal classes."""
     shares = record.study.data.balance
     low, high = min(shares.values()), max(shares.values())
+    positive = f"{100 * low:.1f} to {100 * high:.1f} % positive"
     if min(low, 1.0 - high) < RAREST:
         return warning(
-            f"unequal classes, {low:.0%} to {high:.0%} positive: accuracy flatters whoever "
-            f"always names the larger one"
+            f"unequal classes, {positive}: accuracy flatters whoever always names the larger one"
         )
     if high - low > APART:
-        return warning(
-            f"the splits differ in their share of positive rows ({low:.1%} to {high:.1%})"
-        )
-    return ok(f"{low:.1%} to {high:.1%} positive in every split")
+        return warning(f"the splits differ in their classes, {positive}")
+    return ok(f"{positive} in every split")
 
 
 def learned(record: StudyRecord) -> Answer:

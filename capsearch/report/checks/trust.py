@@ -27,10 +27,8 @@ def margin(record: StudyRecord) -> Answer:
 def stability(record: StudyRecord) -> Answer:
     """CS011: the share of resamples that choose the same network."""
     doubt = record.doubt
-    said = (
-        f"{doubt.stability:.0%} of {doubt.resamples:,} resamples of rows and seeds choose the same "
-        "network"
-    )
+    share = f"{100 * doubt.stability:.0f} % of {doubt.resamples:,}"
+    said = f"{share} resamples of rows and seeds choose the same network"
     return ok(said) if doubt.stability >= STABLE else warning(f"unstable choice: only {said}")
 
 
