@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from capsearch.probe import Probe
 from capsearch.records import DataProfile, Estimate, StudyRecord, Trial
 from capsearch.storage import StudyRow
 
@@ -136,8 +137,9 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
         f"{test.opened_at}{_others(record)}.",
         highlight=False,
     )
-    for warning in record.warnings:
-        console.print(f"[yellow]Note[/] {escape(warning)}.", highlight=False)
+    console.print(_how_sure(record), highlight=False)
+    for check in record.warnings:
+        console.print(f"[yellow]{check.code}[/] {escape(check.sentence)}.", highlight=False)
     console.print(
         f"[bold]Report[/] {escape(report)}  ({_clock(record.seconds)} in all)", highlight=False
     )
@@ -178,6 +180,42 @@ def show_studies(console: Console, shipped: Sequence[str], rows: Sequence[StudyR
     console.print(table)
 
 
+def show_probe(console: Console, study: str, probe: Probe) -> None:
+    """What each size learned by heart, and what the numbers mean."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("layers")
+    for name in ("parameters", "learned by heart", "lowest to highest", "accuracy"):
+        table.add_column(name, justify="right")
+    for size in probe.sizes:
+        more = "≥ " if size.unfinished else ""
+        table.add_row(
+            size.candidate.label,
+            f"{size.parameters:,}",
+            f"{more}{size.mean:.1%}",
+            f"{min(size.learned):.1%} to {max(size.learned):.1%}",
+            f"{sum(size.accuracy) / len(size.accuracy):.4f}",
+            style="bold green" if size == probe.smallest else "",
+        )
+    console.print(
+        f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows, labels shuffled; chance "
+        f"{probe.chance:.4f}, all learned {probe.reachable:.4f}",
+        highlight=False,
+    )
+    console.print(table)
+    found, said = probe.smallest, f"of the labels by heart, in at most {probe.epochs} epochs."
+    if found is None:
+        console.print(f"\nNo size learns 99 % {said}", highlight=False)
+    else:
+        console.print(
+            f"\n[bold]{found.candidate.label}[/] ({found.parameters:,} parameters) is the "
+            f"smallest that learns 99 % {said} From this size on a network can fit its training "
+            "rows whatever their labels say, so how well it fits them proves nothing.",
+            highlight=False,
+        )
+    if any(size.unfinished for size in probe.sizes):
+        console.print("≥: still learning when training ended; see --epochs.", highlight=False)
+
+
 def _row(point: Estimate) -> tuple[str, ...]:
     c = point.candidate
     return (
@@ -198,6 +236,18 @@ def _marks(point: Estimate, record: StudyRecord) -> str:
 
 def _style(point: Estimate, record: StudyRecord) -> str:
     return "bold green" if point == record.choice.selected else ""
+
+
+def _how_sure(record: StudyRecord) -> str:
+    doubt = record.doubt
+    share = f"{100 * doubt.stability:.0f} % of {doubt.resamples:,}"
+    said = f"[bold]Doubt[/] {share} resamples choose the same"
+    if record.choice.selected == record.choice.best:
+        return f"{said} network, the best itself."
+    return (
+        f"{said} network; against the best it costs {doubt.price:.4f} "
+        f"({doubt.price_low:.4f} to {doubt.price_high:.4f}, 95 %)."
+    )
 
 
 def _others(record: StudyRecord) -> str:

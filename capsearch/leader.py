@@ -66,7 +66,7 @@ class Leader:
         return search.drive(foreman, self.hand, tick)
 
     def train_replicates(self, trials: list[Trial]) -> list[Trial]:
-        """The finalists again, from fresh seeds."""
+        """The finalists and the baselines again, from fresh seeds."""
         waiting = search.replicate_trials(self.opened.spec, trials)
         if not waiting:
             name = self.opened.study.name

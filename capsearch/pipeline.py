@@ -5,7 +5,7 @@ Everything is derived from the study storage, so a run that was cut goes on wher
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from capsearch.leader import Leader, Watcher
 from capsearch.records import StudyRecord, Trial
 from capsearch.report.document import document
 from capsearch.report.page import ReportFiles, write
-from capsearch.selection import CapacityCurve, choose
+from capsearch.selection import CapacityCurve, choose, of_finalists
 from capsearch.storage import LeadLost, Member, Role, StudyRow
 from capsearch.study import Circumstances, Opened, assemble, finalists, join_study, open_study
 from capsearch.tracking import Tracker, open_tracker
@@ -137,7 +137,7 @@ def _lead(opened: Opened, member: Member, hand: search.Hand, watch: Watcher) -> 
         trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
         replicates = leader.train_replicates(trials)
         member.insist()
-        _look_at_test(opened, replicates, last_look, watch)
+        _look_at_test(opened, of_finalists(trials, replicates), last_look, watch)
         member.renew()
         member.insist()
         _publish(opened, tracker, watch)
@@ -180,7 +180,7 @@ def _last_look(opened: Opened) -> LastLook:
 
 
 def _look_at_test(
-    opened: Opened, replicates: list[Trial], last_look: LastLook, watch: Watcher
+    opened: Opened, replicates: Sequence[Trial], last_look: LastLook, watch: Watcher
 ) -> None:
     """Choose, then score the choice on test rows, once."""
     select = opened.spec.select

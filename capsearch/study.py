@@ -19,9 +19,9 @@ from capsearch.engine.process import Limits
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.final import stored_score
 from capsearch.records import Estimate, Study, StudyRecord, Trial
-from capsearch.report.checks import warnings_of
+from capsearch.report.checks import with_checks
 from capsearch.search import Deadline
-from capsearch.selection import CapacityCurve, doubt_of, estimate, verdicts
+from capsearch.selection import CapacityCurve, doubt_of, estimate, of_finalists, verdicts
 from capsearch.space import Space, ladder
 from capsearch.storage import LEASE, StudyStore, exists
 
@@ -82,12 +82,13 @@ def join_study(name: str, where: Circumstances, warn: Warn | None = None) -> Ope
     study's key names one alone.
     """
     try:
-        return open_study(name, where, warn)
+        spec.find(name)
     except BadRequest:
         question = _stored_question(name, where.storage)
         if question is None:
             raise
-    return _opened(*question, where, warn)
+        return _opened(*question, where, warn)
+    return open_study(name, where, warn)
 
 
 def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | None:
@@ -102,7 +103,13 @@ def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | No
 
 
 def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: Warn | None) -> Opened:
-    prepared = _prepare(question, where.cache)
+    study, space, data = prepared_study(name, question, where.cache)
+    return Opened(question, study, space, data, StudyStore(where.storage, warn), where)
+
+
+def prepared_study(name: str, question: spec.StudySpec, root: Path) -> tuple[Study, Space, Path]:
+    """The study that a question is, its space, and its data prepared below `root`."""
+    prepared = _prepare(question, root)
     space = question.space_for(prepared.profile.features)
     study = Study(
         name=name,
@@ -110,8 +117,7 @@ def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: War
         data=prepared.profile,
         ladder=ladder(space, question.search.rungs),
     )
-    store = StudyStore(where.storage, warn)
-    return Opened(question, study, space, prepared.folder, store, where)
+    return study, space, prepared.folder
 
 
 def read_study(name: str) -> tuple[Path, spec.StudySpec]:
@@ -140,11 +146,11 @@ def assemble(opened: Opened) -> StudyRecord:
             f"run `capsearch study {opened.study.name}` first"
         )
     select = opened.spec.select
-    estimates = finalists(replicates)
+    estimates = finalists(of_finalists(trials, replicates))
     curve = CapacityCurve(estimates)
     found = verdicts(curve, replicates, select.settings)
     choice = found[select.rule]
-    return StudyRecord(
+    record = StudyRecord(
         study=opened.study,
         trials=tuple(trials),
         replicates=tuple(replicates),
@@ -154,8 +160,8 @@ def assemble(opened: Opened) -> StudyRecord:
         verdicts=found,
         test=score,
         seconds=row.document["seconds"] if row.document else row.seconds,
-        warnings=warnings_of(opened.study, trials, replicates, choice),
     )
+    return with_checks(record)
 
 
 def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:

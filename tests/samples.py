@@ -2,8 +2,8 @@
 
 from capsearch import search, spec
 from capsearch.records import Curve, Job, Outcome, Study, StudyRecord, TestScore, Trial
-from capsearch.report.checks import warnings_of
-from capsearch.selection import CapacityCurve, doubt_of, verdicts
+from capsearch.report.checks import with_checks
+from capsearch.selection import CapacityCurve, doubt_of, of_finalists, verdicts
 from capsearch.space import bands, ladder
 from capsearch.study import finalists
 from tests.fakes import Dice, outcome_of, profile_of
@@ -23,17 +23,16 @@ def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) 
             trials.append(Trial(id_, "search", rung, candidate.label, job, parameters))
     ended = [t.ended(_failed() if t.id.endswith("/1") else _curved(t.job)) for t in trials]
     replicates = [t.ended(_curved(t.job)) for t in search.replicate_trials(asked, ended)]
-    estimates = finalists(replicates)
+    estimates = finalists(of_finalists(ended, replicates))
     curve = CapacityCurve(estimates)
     found = verdicts(curve, replicates, asked.select.settings)
     choice = found["one_std_err"]
     doubt = doubt_of(curve, replicates, choice, asked.select.settings)
     test = TestScore(0.281, 0.27, 0.292, 0.8864, 0.877, 0.895, 5000, "2026-01-02T03:04:05+00:00", 1)
-    warnings = warnings_of(study, ended, replicates, choice)
-    return StudyRecord(
-        study, tuple(ended), tuple(replicates), estimates, choice, doubt, found, test, 61.0,
-        warnings,
-    )  # fmt: skip
+    record = StudyRecord(
+        study, tuple(ended), tuple(replicates), estimates, choice, doubt, found, test, 61.0
+    )
+    return with_checks(record)
 
 
 def _failed() -> Outcome:

@@ -7,6 +7,7 @@ and be read back equal (`as_dict` and `from_dict` of the records that are stored
 from capsearch.records.candidate import Candidate, Job, digest_of
 from capsearch.records.outcome import Curve, Group, Outcome, Trial
 from capsearch.records.study import (
+    Check,
     Choice,
     DataProfile,
     Doubt,
@@ -20,6 +21,7 @@ from capsearch.records.study import (
 
 __all__ = [
     "Candidate",
+    "Check",
     "Choice",
     "Curve",
     "DataProfile",

@@ -1,7 +1,7 @@
 """A study: question and data, what was estimated and chosen, its score; and all of it together."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from capsearch.records.candidate import Candidate, Job, digest_of
 from capsearch.records.outcome import Trial
@@ -125,6 +125,15 @@ class Tracking:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a careful reader would ask of a study, and the answer."""
+
+    code: str  # 'CS003': stable, so that a batch job may wait for it
+    status: Literal["ok", "warning", "not applicable"]
+    sentence: str  # without a capital and a full stop
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study as it stands in its storage: all that the terminal, report and JSON show."""
 
@@ -137,4 +146,9 @@ class StudyRecord:
     verdicts: dict[str, Choice]  # what each rule would have chosen, by the rule's name
     test: TestScore
     seconds: float  # spent on the study, over every run of the command
-    warnings: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """What a reader should doubt."""
+        return tuple(check for check in self.checks if check.status == "warning")

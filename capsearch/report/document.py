@@ -8,7 +8,7 @@ from capsearch.records import Estimate, StudyRecord, Tracking
 
 def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> dict[str, Any]:
     """Plain JSON values. `trials` counts baselines and search trials; replicates are not trials."""
-    study, choice, test = record.study, record.choice, record.test
+    study, choice, doubt, test = record.study, record.choice, record.doubt, record.test
     complete = sum(1 for t in record.trials if t.outcome and t.outcome.complete)
     return {
         "study": study.name,
@@ -28,6 +28,18 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "opened_at": test.opened_at,
             "openings": test.openings,
         },
+        "doubt": {
+            "stability": doubt.stability,
+            "resamples": doubt.resamples,
+            "price": doubt.price,
+            "price_low": doubt.price_low,
+            "price_high": doubt.price_high,
+            "undecided": doubt.undecided,
+            "advice": doubt.advice,
+        },
+        "checks": [
+            {"code": c.code, "status": c.status, "message": c.sentence} for c in record.checks
+        ],
         "tracking": {
             "uri": tracking.uri if tracking else None,
             "experiment_id": tracking.experiment_id if tracking else None,

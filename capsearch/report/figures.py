@@ -12,7 +12,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from capsearch.records import StudyRecord, Trial
+from capsearch.records import StudyRecord
+from capsearch.report.overfit import Overfit, baselines
 
 # Okabe and Ito (2008): told apart by readers with any colour vision.
 BLUE, ORANGE, GREEN, GREY, RED = "#0072B2", "#D55E00", "#007A5E", "#8A8F98", "#CC3311"
@@ -73,27 +74,32 @@ def capacity_curve(record: StudyRecord) -> str:
         return _svg(figure)
 
 
-def overfit_pair(pair: Sequence[tuple[str, Trial]]) -> str:
-    """Validation loss per epoch: the first network as crosses, the second as dots."""
+def overfit_pair(pair: Sequence[Overfit]) -> str:
+    """Validation loss per epoch, mean over seeds: the first network crosses, the second dots.
+
+    Every seed is a faint line. A mean ends where the first of its seeds does.
+    """
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(8.6, 4.0)
-        for (name, trial), marker, colour in zip(pair, ("x", "o"), (RED, BLUE), strict=True):
-            assert trial.outcome is not None  # the pair holds completed trials only
-            losses, best = trial.outcome.curve.val_loss, trial.outcome.best_epoch
-            epochs = range(1, len(losses) + 1)
-            label = f"{name} ({trial.candidate.label}, {trial.parameters:,} parameters)"
-            axes.plot(epochs, losses, marker, color=colour, ms=6.5, mew=1.9, label=label)
-            axes.plot(epochs, losses, "-", color=colour, lw=0.8, alpha=0.35)
-            axes.axvline(best, color=colour, ls=":", lw=1.2)
-            axes.annotate(
-                f"lowest at epoch {best}", (best, losses[best - 1]), xytext=(6, -16),
-                textcoords="offset points", color=colour, fontsize=9,
-            )  # fmt: skip
-        axes.margins(y=0.18)
+        figure, axes = _figure(8.6, 4.2)
+        for network, marker, colour in zip(pair, ("x", "o"), (RED, BLUE), strict=True):
+            series = [curve.val_loss for curve in network.curves]
+            for losses in series:
+                axes.plot(range(1, len(losses) + 1), losses, "-", color=colour, lw=0.9, alpha=0.28)
+            mean, turn = _mean(series), network.epoch.mean
+            epochs = range(1, len(mean) + 1)
+            label = (
+                f"{network.name}: {network.candidate.label}, {network.parameters:,} parameters; "
+                f"lowest at epoch {turn:.1f}".removesuffix(".0")
+            )
+            axes.plot(
+                epochs, mean, "-" + marker, color=colour, ms=6.5, mew=1.9, lw=1.2, label=label
+            )
+            axes.axvline(turn, color=colour, ls=":", lw=1.2)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("validation loss")
-        axes.legend(loc="upper right", fontsize=9)
+        axes.set_ylim(*_without_start([c.val_loss for network in pair for c in network.curves]))
+        figure.legend(loc="outside upper left", fontsize=9)
         return _svg(figure)
 
 
@@ -110,7 +116,7 @@ def seeds_of_choice(record: StudyRecord) -> str:
         ):
             for losses in series:
                 axes.plot(range(1, len(losses) + 1), losses, color=colour, lw=0.9, alpha=0.5)
-            mean = np.mean([losses[: min(map(len, series))] for losses in series], axis=0)
+            mean = _mean(series)
             axes.plot(range(1, len(mean) + 1), mean, color=colour, lw=2.2, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
@@ -121,24 +127,39 @@ def seeds_of_choice(record: StudyRecord) -> str:
 
 def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: np.ndarray) -> int:
     """Every trial as a faint dot, the axis fitted to what matters; returns how many lie above."""
-    done = [t for t in record.trials if t.outcome and t.outcome.complete]
+    done = [t for t in record.trials if t.group == "search" and t.outcome and t.outcome.complete]
     losses = np.array([t.outcome.val_loss for t in done if t.outcome])
     low = min((means - errors).min(), losses.min())
     high = max((means + errors).max(), float(np.quantile(losses, 0.6)))
     pad = max(high - low, 1e-6)
-    for group, marker, colour, label in (
-        ("search", ".", GREY, "search trials, one seed"),
-        ("baseline", "D", GREEN, "baselines, one seed"),
-    ):
-        mine = [t for t in done if t.group == group]
-        if mine:
-            axes.plot(
-                [t.parameters for t in mine], [t.outcome.val_loss for t in mine if t.outcome],
-                marker, color=colour, ms=7 if marker == "." else 5, alpha=0.65, lw=0, label=label,
-            )  # fmt: skip
+    axes.plot(
+        [t.parameters for t in done], losses, ".", color=GREY, ms=7, alpha=0.65, lw=0,
+        label="search trials, one seed",
+    )  # fmt: skip
+    fresh = [o for o in baselines(record) if o.loss]
+    if fresh:
+        axes.plot(
+            [o.parameters for o in fresh], [o.loss.mean for o in fresh if o.loss], "D", color=GREEN,
+            ms=5, alpha=0.8, lw=0, label="baselines, mean of fresh seeds",
+        )  # fmt: skip
     top = high + 0.12 * pad
     axes.set_ylim(low - 0.08 * pad, top)
     return int((losses > top).sum())
+
+
+def _mean(series: Sequence[Sequence[float]]) -> np.ndarray:
+    """Over seeds, as far as all of them were trained."""
+    shortest = min(map(len, series))
+    mean: np.ndarray = np.mean([losses[:shortest] for losses in series], axis=0)
+    return mean
+
+
+def _without_start(series: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Bounds that show the turns and all that follows; early epochs may run out of the top."""
+    low = min(map(min, series))
+    high = max(*(losses[-1] for losses in series), min(losses[0] for losses in series))
+    pad = 0.06 * (high - low) or 1e-3
+    return low - pad, high + pad
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -1,23 +1,91 @@
-"""When and how fast a network overfits, read off its curve. Pure."""
+"""When and how fast a network overfits, read off the curves of its fresh seeds. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import fmean, stdev
 
-from capsearch.records import Trial
+from capsearch.records import Candidate, Curve, Estimate, StudyRecord, Trial
+from capsearch.selection import estimate
+
+ORIGINAL, SMALLER = "original", "smaller"  # the baselines whose story is told in words
+CLEARLY = 2.0  # standard errors of a difference of means, above which it is called one
 
 
 @dataclass(frozen=True)
-class Overfitting:
-    """The turn of a validation curve."""
+class Spread:
+    """A mean over seeds, with their standard deviation (0 for one seed) and both ends."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+    seeds: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Spread":
+        held = list(values)
+        sd = stdev(held) if len(held) > 1 else 0.0
+        return cls(fmean(held), sd, min(held), max(held), len(held))
+
+    def differs(self, other: "Spread") -> bool:
+        """Two means further apart than two standard errors of their difference (Welch's)."""
+        error = sqrt(self.sd**2 / self.seeds + other.sd**2 / other.seeds)
+        return abs(self.mean - other.mean) > CLEARLY * error
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where one seed's validation curve turns."""
 
     epoch: int  # 1-based: where validation loss is lowest
     lowest: float
-    rise: float  # mean rise of validation loss per epoch after it; 0 when it never rose
+    rise: float  # mean rise of validation loss an epoch after it; 0 when there is none after
     gap: float  # validation less training loss at that epoch
     turned: bool  # False when the last epoch was still the best
 
 
-def overfitting(trial: Trial) -> Overfitting | None:
+@dataclass(frozen=True)
+class Overfit:
+    """How one network overfits, over its fresh seeds."""
+
+    name: str  # of the baseline; of a finalist its layers
+    candidate: Candidate
+    parameters: int
+    curves: tuple[Curve, ...]
+    turns: tuple[Turn, ...]  # one for each curve
+    loss: Estimate | None  # None when most seeds failed
+
+    @property
+    def turned(self) -> list[Turn]:
+        return [t for t in self.turns if t.turned]
+
+    @property
+    def epoch(self) -> Spread:
+        """Of the lowest validation loss, over all seeds."""
+        return Spread.of(t.epoch for t in self.turns)
+
+    @property
+    def lowest(self) -> Spread:
+        return Spread.of(t.lowest for t in self.turns)
+
+    @property
+    def gap(self) -> Spread:
+        return Spread.of(t.gap for t in self.turns)
+
+    @property
+    def rise(self) -> Spread | None:
+        """Over the seeds that turned; None when none did."""
+        return Spread.of(t.rise for t in self.turned) if self.turned else None
+
+    @property
+    def accuracy(self) -> float:
+        """On validation rows, at each seed's best epoch."""
+        pairs = zip(self.curves, self.turns, strict=True)
+        return fmean(curve.val_accuracy[turn.epoch - 1] for curve, turn in pairs)
+
+
+def turn_of(trial: Trial) -> Turn | None:
     """The turn of a completed trial; None for one that failed.
 
     By hand, validation 0.5, 0.3, 0.4, 0.6: epoch 2, rise (0.6 - 0.3) / 2 = 0.15.
@@ -27,27 +95,109 @@ def overfitting(trial: Trial) -> Overfitting | None:
     curve, epoch = trial.outcome.curve, trial.outcome.best_epoch
     lowest, after = curve.val_loss[epoch - 1], len(curve) - epoch
     rise = (curve.val_loss[-1] - lowest) / after if after else 0.0
-    return Overfitting(epoch, lowest, rise, lowest - curve.loss[epoch - 1], turned=after > 0)
+    return Turn(epoch, lowest, rise, lowest - curve.loss[epoch - 1], turned=after > 0)
 
 
-def in_words(name: str, trial: Trial) -> str:
-    """One sentence on what happened to a network."""
-    found = overfitting(trial)
-    if found is None:
-        return f"The {name} network could not be trained."
-    size = f"The {name} network ({trial.candidate.label}, {trial.parameters:,} parameters)"
-    if not found.turned:
-        return f"{size} was still improving at its last epoch, {found.epoch}."
+def baselines(record: StudyRecord) -> list[Overfit]:
+    """The baselines that were trained again, as the study file lists them."""
+    named = [(t.name, t) for t in record.trials if t.group == "baseline"]
+    return _described(record, named)
+
+
+def finalists(record: StudyRecord) -> list[Overfit]:
+    """The finalists, smallest first, each named by its layers."""
+    first = {t.candidate: t for t in reversed(record.replicates)}
+    return _described(record, [(e.candidate.label, first[e.candidate]) for e in record.estimates])
+
+
+def pair_to_compare(record: StudyRecord) -> tuple[Overfit, Overfit]:
+    """The baselines 'original' and 'smaller'; without both, the best and the selected network."""
+    named = {o.name: o for o in baselines(record)}
+    if {ORIGINAL, SMALLER} <= named.keys():
+        return named[ORIGINAL], named[SMALLER]
+    described = {o.candidate: o for o in finalists(record)}
+    choice = record.choice
+    roles = (("best", choice.best), ("selected", choice.selected))
+    first, second = (replace(described[e.candidate], name=role) for role, e in roles)
+    return first, second
+
+
+def in_words(first: Overfit, second: Overfit) -> str:
+    """What happened to two networks, and to the second when seen from the first."""
+    size = f"The {second.name} one ({second.candidate.label}, {second.parameters:,} parameters)"
+    if second.candidate == first.candidate:
+        return f"{_alone(first)} The {second.name} network is the same one."
+    if first.rise is None or second.rise is None:
+        return f"{_alone(first)} {_alone(second)}"
+    return f"{_alone(first)} {size} {_when(first, second)}, {_pace(first.rise, second.rise)}."
+
+
+def _described(record: StudyRecord, named: Sequence[tuple[str, Trial]]) -> list[Overfit]:
+    """Those of the named networks of which a replicate completed."""
+    found = []
+    for name, one in named:
+        runs = [t for t in record.replicates if t.candidate == one.candidate]
+        curves = tuple(t.outcome.curve for t in runs if t.outcome and t.outcome.complete)
+        turns = tuple(turn for t in runs if (turn := turn_of(t)))
+        if turns:
+            mean = estimate(runs)
+            found.append(Overfit(name, one.candidate, one.parameters, curves, turns, mean))
+    return found
+
+
+def _alone(overfit: Overfit) -> str:
+    """One network's story, in a sentence."""
+    size = (
+        f"The {overfit.name} network ({overfit.candidate.label}, {overfit.parameters:,} parameters)"
+    )
+    turned, seeds = len(overfit.turned), len(overfit.turns)
+    if overfit.rise is None:
+        return (
+            f"{size} never started to overfit: it was still improving at its last epoch, "
+            f"{_epochs(overfit.epoch)}."
+        )
+    some = "" if turned == seeds else f" in {turned} of {seeds} seeds (the others still improved)"
     return (
-        f"{size} starts to overfit after epoch {found.epoch}, at a validation loss of "
-        f"{found.lowest:.4f}; from there it rises by {found.rise:.4f} an epoch."
+        f"{size} starts to overfit after epoch {_epochs(overfit.epoch)}{some}, at a validation "
+        f"loss of {overfit.lowest.mean:.4f}; from there it rises by {overfit.rise.mean:.4f} an "
+        "epoch."
     )
 
 
-def pair_to_compare(trials: Sequence[Trial], chosen: Trial, best: Trial) -> list[tuple[str, Trial]]:
-    """The baselines 'original' and 'smaller'; without them, the best and the selected network."""
-    trained = (t for t in trials if t.outcome and t.outcome.complete)
-    named = {t.name: t for t in trained if t.group == "baseline"}
-    if {"original", "smaller"} <= set(named):
-        return [("original", named["original"]), ("smaller", named["smaller"])]
-    return [("best", best), ("selected", chosen)]
+def _when(first: Overfit, second: Overfit) -> str:
+    """When the second turns, compared with the first."""
+    one, two = first.epoch, second.epoch
+    at = f"after epoch {_epochs(two)}, at {second.lowest.mean:.4f}"
+    if not two.differs(one):
+        return f"turns at about the same time, {at}"
+    return f"turns {'later' if two.mean > one.mean else 'earlier'}, {at}"
+
+
+def _pace(one: Spread, two: Spread) -> str:
+    """How fast the second rises, compared with the first."""
+    at = f"({two.mean:.4f} an epoch)"
+    if not two.differs(one) or not one.mean:
+        return f"and rises about as fast {at}"
+    ratio = two.mean / one.mean
+    if ratio > 1.0:
+        return f"and rises {ratio:.1f} times as fast {at}"
+    part = round(1.0 / ratio) if ratio > 0.095 else 0
+    if part == 1:
+        return f"and rises somewhat more slowly {at}"
+    return f"and rises at about {_PARTS.get(part, 'less than a tenth')} of that pace {at}"
+
+
+_PARTS = {
+    2: "half", 3: "a third", 4: "a fourth", 5: "a fifth", 6: "a sixth", 7: "a seventh",
+    8: "an eighth", 9: "a ninth", 10: "a tenth",
+}  # fmt: skip
+
+
+def _epochs(spread: Spread) -> str:
+    """'4 (3 to 5 over 5 seeds)', '4 (in every one of 5 seeds)', '4 (1 seed)'."""
+    mean = f"{spread.mean:.1f}".removesuffix(".0")
+    if spread.seeds == 1:
+        return f"{mean} (1 seed)"
+    if spread.low == spread.high:
+        return f"{mean} (in every one of {spread.seeds} seeds)"
+    return f"{mean} ({spread.low:.0f} to {spread.high:.0f} over {spread.seeds} seeds)"

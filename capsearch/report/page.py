@@ -17,8 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
-from capsearch.records import Candidate, Estimate, StudyRecord, Tracking, Trial
-from capsearch.report.overfit import in_words, pair_to_compare
+from capsearch.records import Candidate, StudyRecord, Tracking
+from capsearch.report import overfit
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def draw(record: StudyRecord) -> dict[str, str]:
 
     return {
         "capacity_curve": figures.capacity_curve(record),
-        "overfitting": figures.overfit_pair(_pair(record)),
+        "overfitting": figures.overfit_pair(overfit.pair_to_compare(record)),
         "selected_seeds": figures.seeds_of_choice(record),
     }
 
@@ -59,36 +59,33 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"strength": _strength, "clock": _clock, "described": _described}
-    environment.filters["moment"] = _moment
+    environment.filters |= {"moment": _moment, "spread": _spread, "around": _around}
+    pair = overfit.pair_to_compare(record)
     return environment.get_template("page.html").render(
         record=record,
         study=record.study,
         choice=record.choice,
+        doubt=record.doubt,
+        headline=_headline(record),
         test=record.test,
         tracking=tracking,
         version=__version__,
         times=record.choice.best.parameters / record.choice.selected.parameters,
         figures={name: _inline(name, svg) for name, svg in drawn.items()},
-        pair=_pair(record),
-        words=[in_words(name, trial) for name, trial in _pair(record)],
-        baselines=[t for t in record.trials if t.group == "baseline"],
+        pair=pair,
+        words=overfit.in_words(*pair),
+        baselines=overfit.baselines(record),
+        failed_baselines=_failed_baselines(record),
+        finalists=overfit.finalists(record),
         rungs=_rungs(record),
         question=json.dumps(record.study.question, indent=2),
     )
 
 
-def _pair(record: StudyRecord) -> list[tuple[str, Trial]]:
-    chosen = _stand_in(record, record.choice.selected)
-    return pair_to_compare(record.trials, chosen, _stand_in(record, record.choice.best))
-
-
-def _stand_in(record: StudyRecord, estimate: Estimate) -> Trial:
-    """The first completed replicate of a finalist."""
-    return next(
-        t
-        for t in record.replicates
-        if t.candidate == estimate.candidate and t.outcome and t.outcome.complete
-    )
+def _failed_baselines(record: StudyRecord) -> list[tuple[str, str]]:
+    """Name and reason of those that could not be trained."""
+    tried = [t for t in record.trials if t.group == "baseline" and t.outcome]
+    return [(t.name, t.outcome.reason) for t in tried if t.outcome and t.outcome.reason]
 
 
 def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
@@ -119,6 +116,16 @@ def _inline(name: str, svg: str) -> Markup:
     return Markup(re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg))  # noqa: S704
 
 
+def _headline(record: StudyRecord) -> str:
+    """What was found, as surely as it was."""
+    network = _described(record.choice.selected.candidate)
+    if record.choice.undecided:
+        return f"Undecided, so the best is kept. {network}"
+    if record.doubt.undecided:
+        return f"{network} may be enough"
+    return f"{network} {'are' if network.startswith('Layers') else 'is'} enough"
+
+
 def _described(candidate: Candidate) -> str:
     """The layers as the subject of a sentence."""
     match candidate.units:
@@ -133,6 +140,17 @@ def _described(candidate: Candidate) -> str:
 
 def _strength(value: float) -> str:
     return f"{value:.1e}" if value else "–"
+
+
+def _spread(value: overfit.Spread) -> str:
+    """Mean and both ends: '4.2 (3 to 5)'."""
+    mean = f"{value.mean:.1f}".removesuffix(".0")
+    return mean if value.low == value.high else f"{mean} ({value.low:.0f} to {value.high:.0f})"
+
+
+def _around(value: overfit.Spread | None) -> str:
+    """Mean and standard deviation over seeds."""
+    return f"{value.mean:.4f} ± {value.sd:.4f}".replace("-", "−") if value else "–"
 
 
 def _moment(iso: str) -> str:

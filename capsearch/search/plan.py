@@ -57,20 +57,31 @@ def baseline_trials(study: Study, spec: StudySpec, space: Space) -> list[Trial]:
 
 
 def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
-    """Fresh seeds for the finalists, ordered by replicate so that packs share batches.
+    """Fresh seeds for the finalists and the baselines, in packs that share their batches.
 
-    A finalist that was still improving at its last epoch gets twice as many, or its rung would be
-    judged by its training and not by its capacity.
+    The baselines, whose overfitting the report describes, are not read by the choice
+    (`selection.of_finalists`). A network that was still improving at its last epoch gets twice as
+    many, or its rung would be judged by its training and not by its capacity.
     """
     replicates = []
     for number in range(1, spec.select.replicates + 1):
-        for finalist in frontier(trials):
+        for again in _trained_again(trials):
             epochs = spec.training.epochs
-            if finalist.outcome and finalist.outcome.at_ceiling(epochs):
+            if again.outcome and again.outcome.at_ceiling(epochs):
                 epochs *= 2
-            name = f"{finalist.name} #{number}"
-            id_ = f"replicate/{finalist.id}/{number}"
-            job = job_of(spec, finalist.candidate, number, epochs)
-            rung, parameters = finalist.rung, finalist.parameters
+            name = f"{again.name} #{number}"
+            id_ = f"replicate/{again.id}/{number}"
+            job = job_of(spec, again.candidate, number, epochs)
+            rung, parameters = again.rung, again.parameters
             replicates.append(Trial(id_, "replicate", rung, name, job, parameters))
     return replicates
+
+
+def _trained_again(trials: Sequence[Trial]) -> list[Trial]:
+    """The finalists, then the other baselines that could be trained; every candidate once."""
+    completed = [t for t in trials if t.outcome and t.outcome.complete]
+    baselines = [t for t in completed if t.group == "baseline"]
+    once: dict[Candidate, Trial] = {}
+    for trial in [*frontier(trials), *baselines]:
+        once.setdefault(trial.candidate, trial)
+    return list(once.values())

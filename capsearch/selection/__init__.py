@@ -6,8 +6,14 @@ comes from a fixed seed.
 """
 
 from capsearch.selection.choose import RULES, Evidence, choose, verdicts
-from capsearch.selection.contrasts import Contrasts
-from capsearch.selection.curve import CapacityCurve, estimate, frontier, standard_error
+from capsearch.selection.contrasts import Contrasts, tables_of
+from capsearch.selection.curve import (
+    CapacityCurve,
+    estimate,
+    frontier,
+    of_finalists,
+    standard_error,
+)
 from capsearch.selection.doubt import doubt_of
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority
@@ -28,8 +34,10 @@ __all__ = [
     "frontier",
     "knee",
     "non_inferiority",
+    "of_finalists",
     "one_std_err",
     "pct_loss",
     "standard_error",
+    "tables_of",
     "verdicts",
 ]

@@ -56,6 +56,8 @@ class Components:
     def of(cls, contrasts: Contrasts, first: int, second: int) -> "Components":
         pair = (first, second)
         replicates, rows = int(contrasts.replicates[pair]), contrasts.rows
+        if replicates < 2:
+            return cls(inf, 0.0, 0.0, replicates, rows)
         residual = float(contrasts.residual[pair]) * replicates * rows
         seed = float(contrasts.seeds[pair]) * replicates - residual / rows
         example = float(contrasts.examples[pair]) * rows - residual / replicates
@@ -74,8 +76,6 @@ class Components:
         def enough(rows: int) -> bool:
             return self.half_width(replicates, rows, level) < distance
 
-        if replicates < 2 or self.seed == inf:
-            return None
         return _fewest(enough, self.rows, MOST_ROWS)
 
     def replicates_for(self, distance: float, level: float) -> int | None:
@@ -84,9 +84,7 @@ class Components:
         def enough(replicates: int) -> bool:
             return self.half_width(replicates, self.rows, level) < distance
 
-        return (
-            None if self.seed == inf else _fewest(enough, max(self.replicates, 2), MOST_REPLICATES)
-        )
+        return _fewest(enough, self.replicates, MOST_REPLICATES)
 
 
 def _fewest(enough: Callable[[int], bool], low: int, most: int) -> int | None:
@@ -97,6 +95,8 @@ def _fewest(enough: Callable[[int], bool], low: int, most: int) -> int | None:
 
 
 def _needs(parts: Components, distance: float, level: float) -> str:
+    if parts.seed == inf:
+        return "it would take two replicates or more that both complete"
     rows = parts.rows_for(distance, level, parts.replicates)
     replicates = parts.replicates_for(distance, level)
     examples = (

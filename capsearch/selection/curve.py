@@ -101,6 +101,12 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     return tuple(finalists)
 
 
+def of_finalists(trials: Sequence[Trial], replicates: Sequence[Trial]) -> tuple[Trial, ...]:
+    """The replicates that a choice may read; other baselines are trained again to be described."""
+    finalists = {t.candidate for t in frontier(trials)}
+    return tuple(t for t in replicates if t.candidate in finalists)
+
+
 def size_of(point: Estimate) -> str:
     """A point as sentences name it."""
     return f"{point.candidate.label} ({point.parameters:,} parameters)"

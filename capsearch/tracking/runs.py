@@ -95,13 +95,15 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
 def note_of(record: StudyRecord) -> str:
     """The description of the study's run, in Markdown."""
     chosen, test = record.choice.selected, record.test
+    doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
         f"**Selected: {chosen.candidate.label}, {chosen.parameters:,} parameters** "
         f"({record.choice.rule}): {record.choice.reason}.\n\n"
         f"Test, opened once: accuracy {test.accuracy:.4f} "
         f"({test.accuracy_low:.4f} to {test.accuracy_high:.4f}), loss {test.loss:.4f}.\n\n"
+        f"{'Read with care:' if doubts else 'No check warns.'}\n\n{doubts}\n"
         "`report.html` is below *Artifacts*. Trials are the runs nested in this one: "
-        "baselines, the search by rung, and replicates of the finalists."
+        "baselines, the search by rung, and replicates of the finalists and baselines."
     )
 
 

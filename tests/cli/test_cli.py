@@ -24,7 +24,10 @@ def capsearch(*arguments: str, folder: Path, **more: str) -> subprocess.Complete
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["study", "worker", "report", "list", "ui", "data", "schedule"])
+COMMANDS = ["study", "worker", "report", "list", "ui", "data", "schedule", "probe"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example_and_stands_in_the_readme(
     command: str, tmp_path: Path
 ) -> None:
@@ -48,6 +51,9 @@ def test_the_exit_codes_are_documented_where_batch_jobs_look(tmp_path: Path) -> 
         (["study", "./none.toml"], "./none.toml: no such study file"),
         (["report", "imbd"], "no study 'imbd'"),
         (["data", "imbd"], "no study 'imbd'"),
+        (["probe", "imbd"], "no study 'imbd'"),
+        (["probe", "imdb", "--engine", "warp"], "no engine 'warp'. Legal: "),
+        (["probe", "imdb", "--seeds", "0"], "Invalid value for '--seeds'"),
         (["study", "imdb", "--storage", "mongodb://x"], "not a database that capsearch knows"),
         (["study", "imdb", "--engine", "warp"], "no engine 'warp'. Legal: "),
         (["study", "imdb", "--threads", "-1"], "Invalid value for '--threads'"),

@@ -81,6 +81,25 @@ CONTRACT = closed(
         "test": closed(
             {"loss": NUMBER, "accuracy": NUMBER, "opened_at": TEXT, "openings": {"const": 1}}
         ),
+        "doubt": closed(
+            {
+                **dict.fromkeys(("stability", "price", "price_low", "price_high"), NUMBER),
+                "resamples": COUNT,
+                "undecided": {"type": "boolean"},
+                "advice": TEXT,
+            }
+        ),
+        "checks": {
+            "type": "array",
+            "minItems": 1,
+            "items": closed(
+                {
+                    "code": {"type": "string", "pattern": "^CS[0-9]{3}$"},
+                    "status": {"enum": ["ok", "warning", "not applicable"]},
+                    "message": TEXT,
+                }
+            ),
+        },
         "tracking": closed(dict.fromkeys(("uri", "experiment_id", "run_id"), TEXT)),
         "report": TEXT,
         "seconds": NUMBER,

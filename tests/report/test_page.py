@@ -4,14 +4,14 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
 
-from capsearch.records import Tracking
-from capsearch.report.checks import warnings_of
-from capsearch.report.overfit import in_words, overfitting
+from capsearch.records import Check, Outcome, Tracking
 from capsearch.report.page import draw, render, write
+from capsearch.selection import estimate
 from tests.samples import record_of
 
 RECORD = record_of()
@@ -21,7 +21,7 @@ PLACE = Tracking("sqlite:///mlruns/mlflow.db", "1", "abc123", "capsearch-imdb/1"
 def text_of(html: str) -> str:
     """The words a reader sees, figures left out."""
     bare = re.sub(r"<(svg|style)\b.*?</\1>", " ", html, flags=re.DOTALL)
-    return " ".join(re.sub(r"<[^>]+>", " ", bare).split())
+    return unescape(" ".join(re.sub(r"<[^>]+>", " ", bare).split()))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_hostile_name_stays_text() -> None:
     evil = "<script>alert(1)</script>$x^2$\"'&"
     trials = tuple(replace(t, name=evil) for t in RECORD.trials)
     study = replace(RECORD.study, name=evil, question={"a": evil, "baseline": []})
-    hostile = replace(RECORD, study=study, trials=trials, warnings=(evil,))
+    hostile = replace(RECORD, study=study, trials=trials, checks=(Check("CS999", "warning", evil),))
     page = render(hostile, replace(PLACE, uri=evil), draw(hostile))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -94,33 +94,27 @@ def test_files_are_replaced_in_one_step(tmp_path: Path) -> None:
     assert "abc123" in second.page.read_text()
 
 
-def test_overfitting_is_read_off_a_curve_by_hand() -> None:
-    trial = RECORD.trials[0]
-    assert trial.outcome is not None
-    curve = trial.outcome.curve
-    found, turn = overfitting(trial), trial.outcome.best_epoch
-    assert found is not None
-    assert found.epoch == turn
-    assert found.rise == pytest.approx((curve.val_loss[-1] - curve.val_loss[turn - 1]) / 4)
-    assert found.gap == pytest.approx(curve.val_loss[turn - 1] - curve.loss[turn - 1])
-    assert f"starts to overfit after epoch {turn}" in in_words("original", trial)
+def test_every_check_has_its_row_and_every_warning_stands_at_the_top(page: str) -> None:
+    words = text_of(page)
+    head = words[: words.index("How small can it be?")]
+    assert RECORD.warnings
+    for check in RECORD.checks:
+        assert f"{check.code} {check.status} {check.sentence}" in words
+        assert (f"{check.code} {check.sentence}." in head) == (check in RECORD.warnings)
 
 
-def test_a_failed_network_is_said_to_have_failed() -> None:
-    failed = next(t for t in RECORD.trials if t.outcome and not t.outcome.complete)
-    assert overfitting(failed) is None
-    assert in_words("smaller", failed) == "The smaller network could not be trained."
-
-
-def test_doubts_are_named() -> None:
-    said = "\n".join(RECORD.warnings)
-    assert "trials failed: the space reaches into settings that diverge" in said
-    study = replace(
-        RECORD.study, data=replace(RECORD.study.data, duplicates={"train/test": 3, "a/b": 0})
-    )
-    more = warnings_of(study, RECORD.trials[:4], RECORD.replicates, RECORD.choice)
-    assert "rows that stand in two splits: 3 in train/test" in more
-    assert any(line.startswith("no completed trial with this many parameters") for line in more)
+def test_baselines_are_shown_by_their_fresh_seeds_and_failures_by_their_reason() -> None:
+    failed = Outcome.failed("diverged: loss became NaN or infinite at epoch 2")
+    trials = tuple(t.ended(failed) if t.name == "L1 and L2" else t for t in RECORD.trials)
+    gone = {t.candidate for t in trials if t.name == "L1 and L2"}
+    replicates = tuple(t for t in RECORD.replicates if t.candidate not in gone)
+    record = replace(RECORD, trials=trials, replicates=replicates)
+    words = text_of(render(record, None, draw(record)))
+    runs = [t for t in replicates if t.id.startswith("replicate/baseline/original/")]
+    mean = estimate(runs)
+    assert mean is not None
+    assert f"original 16-16 160,305 {mean.mean:.4f} ± {mean.se:.4f}" in words
+    assert "L1 and L2 diverged: loss became NaN or infinite at epoch 2" in words
 
 
 @pytest.mark.real

@@ -1,0 +1,56 @@
+"""From the shell to a command and back: signals, errors, exit codes."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import NoReturn
+
+from capsearch.cli.app import app
+from capsearch.errors import CapsearchError
+
+GRACE = 9.0  # seconds to save the state after a signal
+
+
+def main() -> NoReturn:
+    """Entry point: every error that capsearch raises ends in its message and exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        app()
+    except CapsearchError as error:
+        _fail(str(error), error.exit_code)
+    except _Stopped as stopped:
+        word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
+        _fail(f"{word}; the same command goes on where this one ended", 128 + stopped.number)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
+
+
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM: unwinds everything, so that state is saved."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Unwind; when that takes longer than batch systems wait, or a second signal comes, just end.
+
+    What is stored is whole at any moment, and leases end by themselves.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(128 + number))
+    last = threading.Timer(GRACE, os._exit, [128 + number])
+    last.daemon = True
+    last.start()
+    raise _Stopped(number)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    for line in message.splitlines():
+        print(f"capsearch: {line}", file=sys.stderr)
+    sys.exit(code)

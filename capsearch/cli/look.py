@@ -1,0 +1,79 @@
+"""`capsearch report`, `list`, `ui` and `data`: what shows."""
+
+import os
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from capsearch.cli.app import app
+from capsearch.cli.options import (
+    ROOT,
+    Cache,
+    Name,
+    Root,
+    Storage,
+    TrackingUri,
+    cache_root,
+    circumstances,
+    stderr,
+    storage_url,
+    tracking_address,
+)
+from capsearch.credentials import shown
+from capsearch.errors import BadRequest
+
+
+@app.command(epilog="Example: capsearch report imdb")
+def report(
+    name: Name,
+    root: Root = ROOT,
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    cache: Cache = None,
+) -> None:
+    """Make the report of a complete study anew, from its storage; prints the path."""
+    from capsearch.pipeline import rebuild_report
+
+    print(rebuild_report(name, circumstances(root, storage, tracking_uri, cache)).page)
+
+
+@app.command("list", epilog="Example: capsearch list")
+def list_(root: Root = ROOT, storage: Storage = None) -> None:
+    """List the studies that can be named, and those in the storage with their state."""
+    from capsearch.display import show_studies
+    from capsearch.spec import known
+    from capsearch.storage import StudyRow, StudyStore, exists
+
+    url = storage_url(root, storage)
+    rows: tuple[StudyRow, ...] = ()
+    if exists(url):
+        with closing(StudyStore(url)) as store:
+            rows = store.rows()
+    show_studies(stderr(), sorted(known()), rows)
+
+
+@app.command(epilog="Example: capsearch ui --port 5000")
+def ui(
+    root: Root = ROOT,
+    tracking_uri: TrackingUri = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
+) -> None:
+    """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
+    from capsearch.tracking import ui_command
+
+    uri = tracking_address(root, tracking_uri)
+    if uri.startswith("http"):
+        raise BadRequest(f"--tracking-uri {shown(uri)}: a server has its own UI, at this address")
+    command, more = ui_command(uri, root, port)
+    stderr().print(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
+    os.execve(command[0], command, os.environ | more)  # signals reach the server itself
+
+
+@app.command(epilog="Example: capsearch data imdb")
+def data(name: Name, cache: Cache = None) -> None:
+    """Show a study's data: sizes, balance, rows shared by splits, fingerprints."""
+    from capsearch.display import show_data
+    from capsearch.study import prepare_data
+
+    show_data(stderr(), prepare_data(name, cache_root(cache)).profile)

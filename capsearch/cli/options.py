@@ -1,0 +1,157 @@
+"""The options that several commands share, and what they come to."""
+
+import re
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from capsearch.credentials import shown
+from capsearch.errors import BadRequest
+
+if TYPE_CHECKING:
+    from capsearch.engine.process import Limits
+    from capsearch.search import Deadline
+    from capsearch.study import Circumstances
+
+Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
+Root = Annotated[
+    Path,
+    typer.Option(envvar="CAPSEARCH_ROOT", help="Folder of the default stores, reports and models."),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CAPSEARCH_STORAGE",
+        show_envvar=True,
+        help="Database of the studies: sqlite:///FILE or postgresql+psycopg://... "
+        "[default: ROOT/studies.db]",
+    ),
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. [default: ROOT/mlflow.db]"
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(envvar="CAPSEARCH_CACHE", help="Prepared data. [default: ~/.cache/capsearch]"),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        envvar="CAPSEARCH_ENGINE",
+        help="How to train: packed (many networks at once) or fit (Keras' own loop).",
+    ),
+]
+Threads = Annotated[
+    int, typer.Option(min=0, help="Processor cores to train on; 0 = all that are usable.")
+]
+Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that one training may take.")]
+Memory = Annotated[
+    float, typer.Option(min=0.0, help="GB that a process that trains may take; 0 = no limit.")
+]
+Lease = Annotated[
+    float,
+    typer.Option(min=1.0, help="Seconds after which a silent worker's trials go to others."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--deadline", help="Be done in this time, such as 45m, 2h or 1h30m, or exit 3."),
+]
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option(help="json: one object a line on stderr, for collectors.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+ROOT = Path("mlruns")
+
+
+def stderr() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def circumstances(
+    root: Path,
+    storage: str | None,
+    tracking_uri: str | None,
+    cache: Path | None,
+    engine: str = "packed",
+    context: typer.Context | None = None,
+) -> "Circumstances":
+    from capsearch.engine.process import ENGINES
+    from capsearch.study import Circumstances
+
+    if engine not in ENGINES:
+        raise BadRequest(f"--engine: no engine {engine!r}. Legal: {', '.join(ENGINES)}")
+    if context is not None:
+        _refuse_passwords(context)
+    return Circumstances(
+        root=root.absolute(),
+        storage=storage_url(root, storage),
+        tracking=tracking_address(root, tracking_uri),
+        cache=cache_root(cache),
+        engine=engine,
+        limits=limits_of(),
+    )
+
+
+def limits_of(
+    threads: int = 0, workers: int = 1, timeout: float = 1800.0, memory: float = 0.0
+) -> "Limits":
+    """What each of so many workers on this host may use."""
+    from capsearch.engine.process import Limits
+    from capsearch.study import usable_cores
+
+    each = threads or max(usable_cores() // workers, 1)
+    return Limits(each, timeout, memory * 1e9 or inf)
+
+
+def _refuse_passwords(context: typer.Context) -> None:
+    """A command line can be read by everybody on the machine."""
+    for name in ("storage", "tracking_uri"):
+        given = context.params.get(name)
+        source = context.get_parameter_source(name)
+        if given and shown(given) != given and source is not None and source.name == "COMMANDLINE":
+            variable = "CAPSEARCH_STORAGE" if name == "storage" else "MLFLOW_TRACKING_URI"
+            raise BadRequest(
+                f"--{name.replace('_', '-')} {shown(given)}: a password on the command line can be "
+                f"read by everybody. Set {variable}, or leave it out and use ~/.pgpass"
+            )
+
+
+def deadline_of(text: str | None) -> "Deadline":
+    """Of '45m', '2h', '1h30m', '90s' or '90', from now on."""
+    from capsearch.search import Deadline
+
+    if text is None:
+        return Deadline()
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    if not hours + minutes + seconds:
+        raise BadRequest(f"--deadline {text!r}: must be a time such as 45m, 2h, 1h30m or 90s")
+    return Deadline(3600.0 * hours + 60.0 * minutes + seconds)
+
+
+def watcher(log_format: str, name: str) -> Any:
+    from capsearch.display import Progress
+    from capsearch.log import JsonLog
+
+    return JsonLog(name) if log_format == "json" else Progress(stderr(), name)
+
+
+def cache_root(cache: Path | None) -> Path:
+    from capsearch.data.cache import default_root
+
+    return cache or default_root()
+
+
+def storage_url(root: Path, storage: str | None) -> str:
+    return storage or f"sqlite:///{root.absolute() / 'studies.db'}"
+
+
+def tracking_address(root: Path, uri: str | None) -> str:
+    return uri or f"sqlite:///{root.absolute() / 'mlflow.db'}"

@@ -1,0 +1,246 @@
+"""How much can a network learn by heart? One of each size, trained on shuffled training labels.
+
+Labels dealt anew have nothing to do with their rows: whatever a network gets right of them beyond
+chance it has memorised (the randomisation test of Zhang et al. 2017, "Understanding deep learning
+requires rethinking generalization"). What it reaches on the very rows it was trained on, dropout
+off, is its capacity seen directly.
+
+Engines stop and score on validation rows, so they are handed the shuffled training rows as these,
+too: training then goes on as long as training loss falls. Validation and test rows are not touched.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from capsearch.data import cache
+from capsearch.data.source import Rows, SearchData
+from capsearch.engine.process import ENGINES, Child, ChildFailed, Limits, lookup
+from capsearch.errors import CapsearchError
+from capsearch.records import Candidate, Job, Outcome
+from capsearch.space import Band, Space, bands, count_parameters
+
+ALL = 0.99  # of what can be learned by heart: so much counts as all of it
+RATES = (0.001, 0.003, 0.03)  # the best counts: wide networks want the first, a linear one the last
+FIRST = 8  # of the epochs an eighth is tried first: most sizes have learned all by then
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one size learned by heart, for each seed."""
+
+    candidate: Candidate
+    parameters: int
+    accuracy: tuple[float, ...]  # on the shuffled training rows
+    learned: tuple[float, ...]  # share of what can be learned by heart, from 0 (chance) to 1
+    unfinished: bool  # training loss still fell at the end: it could learn more
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.learned)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Every size, smallest first."""
+
+    rows: int
+    chance: float  # accuracy of naming the larger class
+    reachable: float  # accuracy when all is learned: below 1 where equal rows got unlike labels
+    epochs: int
+    sizes: tuple[Memory, ...]
+
+    @property
+    def smallest(self) -> Memory | None:
+        """The smallest that learns all, in the mean of its seeds."""
+        return next((size for size in self.sizes if size.mean >= ALL), None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained: a network a rung, from `seeds` seeds, for at most so many epochs."""
+
+    candidates: tuple[Candidate, ...]
+    features: int
+    study_seed: int
+    seeds: int
+    epochs: int
+
+
+class Heard(NamedTuple):
+    """The answer of the child: the outcomes of the jobs, and the bounds of accuracy."""
+
+    outcomes: list[Outcome]
+    rows: int
+    chance: float
+    reachable: float
+
+    def learned(self, outcome: Outcome) -> float:
+        """By hand, chance 0.5, reachable 1: an accuracy of 0.9 is (0.9 - 0.5) / 0.5 = 0.8."""
+        if self.reachable <= self.chance:
+            return 1.0
+        return max((_accuracy(outcome) - self.chance) / (self.reachable - self.chance), 0.0)
+
+
+Train = Callable[[Sequence[int], Sequence[Job]], Heard]
+
+
+def plan(
+    space: Space, ladder: Sequence[int], rows: int, seed: int, seeds: int, epochs: int
+) -> Plan:
+    """One network for each rung: linear where that fits, else one layer near the rung's middle.
+
+    Without penalties and dropout, which keep from memorising; in batches of a tenth of the rows at
+    most, so that small data sets get enough steps.
+    """
+    chosen = dict.fromkeys(_units(space, band) for band in bands(ladder))
+    size = max(16, min(512, rows // 10))
+    candidates = tuple(Candidate(units, batch_size=size) for units in chosen)
+    return Plan(candidates, space.features, seed, seeds, epochs)
+
+
+def run(
+    asked: Plan, folder: Path, engine: str, limits: Limits, on_seed: Callable[[int], None]
+) -> Probe:
+    """Train the plan in a child. `on_seed` hears of each seed when it begins, from 1."""
+    kind = ENGINES[engine]
+    child = Child(limits.threads, imports=kind.engine.partition(":")[0])
+
+    def train(labels: Sequence[int], jobs: Sequence[Job]) -> Heard:
+        timeout = limits.seconds_per_job * len(jobs)
+        child.send(MEMORISE, kind.engine, folder, labels, jobs)
+        heard: Heard = child.receive(timeout, limits.memory)
+        return heard
+
+    seeds = []
+    try:
+        for number in range(1, asked.seeds + 1):
+            on_seed(number)
+            seeds.append(one_seed(asked, number, train))
+    except ChildFailed as failure:
+        raise CapsearchError(f"the probe failed: {failure}") from None
+    finally:
+        child.close()
+    return Probe(
+        rows=seeds[0].rows,
+        chance=seeds[0].chance,
+        reachable=fmean(seed.reachable for seed in seeds),
+        epochs=asked.epochs,
+        sizes=tuple(_memory(asked, place, seeds) for place in range(len(asked.candidates))),
+    )
+
+
+def one_seed(asked: Plan, number: int, train: Train) -> Heard:
+    """The best outcome of every candidate over the rates: at first from few epochs.
+
+    Only candidates that have not learned all by then are trained on.
+    """
+    best = dict[Candidate, Outcome]()
+    left: Sequence[Candidate] = asked.candidates
+    for epochs in (max(asked.epochs // FIRST, 1), asked.epochs):
+        jobs = [
+            Job.of(replace(candidate, learning_rate=rate), study_seed=asked.study_seed,
+                   replicate=number, epochs=epochs, patience=epochs)
+            for candidate in left for rate in RATES
+        ]  # fmt: skip
+        heard = train((asked.study_seed, number), jobs)
+        for place, candidate in enumerate(left):
+            tried = heard.outcomes[place * len(RATES) : (place + 1) * len(RATES)]
+            best[candidate] = max(tried, key=_accuracy)
+        left = [c for c in left if heard.learned(best[c]) < ALL]
+        if not left:
+            break
+    return heard._replace(outcomes=[best[c] for c in asked.candidates])
+
+
+def _memory(asked: Plan, place: int, seeds: Sequence[Heard]) -> Memory:
+    candidate = asked.candidates[place]
+    ended = [(seed.outcomes[place], seed.learned(seed.outcomes[place])) for seed in seeds]
+    falling = [o.best_epoch > 0.9 * asked.epochs for o, learned in ended if learned < ALL]
+    return Memory(
+        candidate=candidate,
+        parameters=count_parameters(candidate.units, asked.features),
+        accuracy=tuple(_accuracy(outcome) for outcome, _ in ended),
+        learned=tuple(learned for _, learned in ended),
+        unfinished=any(falling),
+    )
+
+
+def _accuracy(outcome: Outcome) -> float:
+    """On the shuffled training rows, dropout off; 0 for a job that failed."""
+    return outcome.val_accuracy if outcome.complete else 0.0
+
+
+def _units(space: Space, band: Band) -> tuple[int, ...]:
+    """A linear network where it lies in the band, or the width nearest to the band's middle.
+
+    One layer of w units has w (features + 2) + 1 parameters.
+    """
+    linear = count_parameters((), space.features)
+    if space.layers.low == 0 and band.low <= linear < band.high:
+        return ()
+    middle = sqrt(band.low * band.high)
+    return (max(round((middle - 1) / (space.features + 2)), 1),)
+
+
+def document(study: str, probe: Probe) -> dict[str, Any]:
+    """The JSON document of `--json`."""
+    return {
+        "study": study,
+        "rows": probe.rows,
+        "chance": probe.chance,
+        "reachable": probe.reachable,
+        "epochs": probe.epochs,
+        "all": ALL,
+        "sizes": [_size(size) for size in probe.sizes],
+        "smallest": _size(probe.smallest) if probe.smallest else None,
+    }
+
+
+def _size(size: Memory) -> dict[str, Any]:
+    return {
+        "units": list(size.candidate.units),
+        "parameters": size.parameters,
+        "accuracy": list(size.accuracy),
+        "learned": list(size.learned),
+        "unfinished": size.unfinished,
+    }
+
+
+# ---- What runs in the child ----------------------------------------------------------------------
+
+MEMORISE = "capsearch.probe:memorise"
+
+
+def memorise(engine: str, folder: Path, seed: Sequence[int], jobs: Sequence[Job]) -> Heard:
+    """Train on the training rows of a prepared folder, their labels dealt anew by `seed`."""
+    rows = shuffled(cache.load(folder).train, seed)
+    trained = lookup(engine)().train(jobs, SearchData(rows, rows))
+    outcomes = [replace(t.outcome, val_losses=None) for t in trained]
+    share = float(rows.y.mean())
+    return Heard(outcomes, len(rows), max(share, 1.0 - share), reachable(rows))
+
+
+def shuffled(rows: Rows, seed: Sequence[int]) -> Rows:
+    """The same rows and the same labels, but the labels in an order of their own."""
+    return Rows(rows.x, np.random.default_rng([*seed, 5]).permutation(rows.y))
+
+
+def reachable(rows: Rows) -> float:
+    """The highest accuracy that a function of the rows can have: equal rows get one answer.
+
+    By hand, rows a, a, a, b labelled 1, 1, 0, 0: the best answers are a -> 1, b -> 0: 3 of 4.
+    """
+    x, votes = sparse.csr_matrix(rows.x), dict[bytes, list[int]]()
+    x.sort_indices()
+    for i, label in enumerate(rows.y):
+        part = slice(x.indptr[i], x.indptr[i + 1])
+        key = x.indices[part].tobytes() + x.data[part].tobytes()
+        votes.setdefault(key, [0, 0])[int(label)] += 1
+    return sum(map(max, votes.values())) / len(rows)

@@ -1,0 +1,96 @@
+"""Was enough trained, and did it train well?"""
+
+import numpy as np
+
+from capsearch.records import Curve, StudyRecord
+from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
+
+FEWEST_TRIALS = 6  # on a rung: the best of 6 is in its best third 9 times in 10, 1 - (2/3)^6
+DIVERGED_SHARE = 0.2  # of a study's trials; above it the space reaches into useless settings
+FEWEST_SEEDS = 3  # with 2, the spread of the seeds is known to within 70 %: 1 / sqrt(2 (n - 1))
+OPTIMISM = 0.5  # standard errors by which a best epoch may flatter the selected network
+
+
+def rungs(record: StudyRecord) -> Answer:
+    """CS004: completed trials on every rung up to the largest that was tried."""
+    ladder = record.study.ladder
+    tried = max((t.rung for t in record.trials), default=-1) + 1
+    done = [0] * tried
+    for trial in record.trials:
+        done[trial.rung] += trial.outcome is not None and trial.outcome.complete
+    few = [r for r in range(tried) if done[r] < FEWEST_TRIALS]
+    if not few:
+        return ok(f"at least {min(done, default=0)} completed trials on every rung that was tried")
+    sizes = [f"{done[r]} from {ladder[r]:,} to {ladder[r + 1] - 1:,} parameters" for r in few]
+    return warning(
+        f"fewer than {FEWEST_TRIALS} completed trials on a rung: {', '.join(sizes)}; its best may "
+        "be far from what that size can do"
+    )
+
+
+def failures(record: StudyRecord) -> Answer:
+    """CS005: the share of trials that failed."""
+    failed = sum(1 for t in record.trials if t.outcome and not t.outcome.complete)
+    counted = f"{failed} of {len(record.trials)} trials failed"
+    if failed > DIVERGED_SHARE * len(record.trials):
+        return warning(f"{counted}: the space reaches into settings that diverge")
+    return ok(counted)
+
+
+def epochs(record: StudyRecord) -> Answer:
+    """CS006: finalists whose best epoch is the last that they were allowed."""
+    finalists = {e.candidate for e in record.estimates}
+    runs = [t for t in record.replicates if t.candidate in finalists and t.outcome]
+    still = {t.candidate.label for t in runs if t.outcome and t.outcome.at_ceiling(t.job.epochs)}
+    if still:
+        return warning(
+            f"still improving at the last epoch allowed: {', '.join(sorted(still))}; more epochs "
+            "could lower their loss and move the choice"
+        )
+    return ok("every finalist was past its best epoch when training ended")
+
+
+def best_epoch(record: StudyRecord) -> Answer:
+    """CS013: what the selected network gains by choosing its epoch on the rows that rank it.
+
+    Each seed's loss at the epoch that the other seeds' mean curve would choose, less its loss at
+    its own best epoch. It sees the luck of a seed's epochs, not what all seeds share in the rows.
+    By hand, seeds (0.5, 0.3, 0.4) and (0.5, 0.4, 0.2): each at the other's epoch, 0.1 and 0.2
+    higher: 0.15.
+    """
+    chosen = record.choice.selected
+    runs = [t.outcome for t in record.replicates if t.candidate == chosen.candidate]
+    curves = [o.curve for o in runs if o and o.complete]
+    if len(curves) < 2:
+        return not_applicable("the selected network has one completed replicate")
+    flattered = optimism(curves)
+    said = (
+        f"best epoch and loss are read from the same validation rows; at the epoch that its other "
+        f"seeds would choose, the selected network's loss is {flattered:.4f} higher "
+        f"({flattered / chosen.se:.1f} standard errors)"
+    )
+    return warning(said) if flattered > OPTIMISM * chosen.se else ok(said)
+
+
+def optimism(curves: list[Curve]) -> float:
+    """Mean loss that seeds gain over the epoch that the other seeds would choose for them."""
+    shortest = min(map(len, curves))
+    table = np.array([c.val_loss[:shortest] for c in curves])
+    others = (table.sum(axis=0) - table).argmin(axis=1)
+    own = np.array([min(c.val_loss) for c in curves])
+    return float((table[np.arange(len(table)), others] - own).mean())
+
+
+def replicates(record: StudyRecord) -> Answer:
+    """CS014: fresh seeds that failed, and too few of them to know their spread."""
+    failed = [t for t in record.replicates if t.outcome and not t.outcome.complete]
+    fewest = min(e.replicates for e in record.estimates)
+    if failed:
+        labels = ", ".join(sorted({t.candidate.label for t in failed}))
+        return warning(f"{len(failed)} of {len(record.replicates)} replicates failed: {labels}")
+    if fewest < FEWEST_SEEDS:
+        return warning(
+            f"{fewest} seeds a finalist: too few to know how much seeds differ; raise "
+            "select.replicates"
+        )
+    return ok(f"all {len(record.replicates)} replicates completed, at least {fewest} a finalist")
