@@ -46,7 +46,7 @@ def render(form: str, order: Order) -> str:
             calendar=[quoting.Inert(line) for line in order.at.calendar],
             version=quoting.Inert(__version__),
             attempts=ATTEMPTS,
-            starts=len(order.at.minutes),
+            starts=len(order.at.minutes) * min(len(order.at.hours), 3),  # in three hours
             pods=order.workers,
             job_seconds=order.seconds * (ATTEMPTS if order.deadline else 1),
             # A worker is its driver and its engine; one of them also gets the last look ready.

@@ -126,3 +126,11 @@ def test_a_task_that_is_stopped_passes_it_on() -> None:
     task = executed()
     task.on_kill()
     assert Hook.terminated == 1
+
+
+def test_a_task_that_is_stopped_too_late_ends_as_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: Hook) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(Hook, "send_sigterm", gone)
+    executed().on_kill()

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from capsearch.schedule import Times, render
-from tests.schedule.readers import HOSTILE, order_of, unit, units
+from tests.schedule.readers import HOSTILE, READERS, order_of, unit, units
 
 
-def verified(folder: Path, scope: str) -> subprocess.CompletedProcess[str]:
+def verified(folder: Path, scope: str, log: str = "info") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["systemd-analyze", "verify", scope, "--man=no", *sorted(folder.glob("capsearch-*"))],
-        env={"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        env={"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder),
+             "SYSTEMD_LOG_LEVEL": log},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -42,10 +43,26 @@ def test_both_units_are_sound(scope: str, study: str, tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+def test_systemd_reads_the_words_that_were_meant(tmp_path: Path) -> None:
+    program = tmp_path / "cap search%h$x"
+    program.touch(0o755)
+    order = order_of(study="/" + "".join(HOSTILE), program=str(program))
+    text = render("systemd", order)
+    cut(text, tmp_path)
+    told = verified(tmp_path, "--system", log="debug").stdout
+    line = told.partition("Command Line: ")[2].partition("\n")[0]  # quoted for a shell
+    run = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True
+    )
+    first, *words = run.stdout.split("\0")[:-1]
+    assert [first, *(word.replace("$$", "$") for word in words)] == READERS["systemd"](text)
+    assert words[1].replace("$$", "$") == order.study
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("RestartSec=10min", "RestartSec=soon"),
+        ("RestartSec=5min", "RestartSec=soon"),
         ("KillMode=mixed", "KillModes=mixed"),
         ("Restart=on-failure", "Restart=always"),
         ("/bin/true", "/bin/none"),
@@ -65,7 +82,7 @@ def test_the_exit_codes_of_capsearch_mean_what_they_say_to_systemd() -> None:
     assert service["Service"]["Restart"] == "on-failure"
     assert service["Service"]["TimeoutStartSec"] == "3600s"  # a quarter of an hour past 45m
     assert service["Service"]["MemoryMax"] == "10752M"  # 3 drivers, 3 engines, 1 last look
-    assert service["Unit"]["StartLimitBurst"] == "10"  # 4 starts an hour, and 6 tries
+    assert service["Unit"]["StartLimitBurst"] == "18"  # 12 starts in 3 h, and 6 tries
 
 
 def test_no_one_but_its_user_reads_the_stores() -> None:
