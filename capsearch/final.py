@@ -18,7 +18,8 @@ import numpy as np
 
 from capsearch.data import cache
 from capsearch.data.source import Rows, Source, open_source
-from capsearch.engine.process import ENGINES, Child, ChildFailed, lookup
+from capsearch.engine.child import Child, ChildFailed, lookup
+from capsearch.engine.process import ENGINES
 from capsearch.errors import CapsearchError
 from capsearch.records import Choice, Study, TestScore
 from capsearch.scoring import summary

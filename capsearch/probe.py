@@ -21,7 +21,8 @@ from scipy import sparse
 
 from capsearch.data import cache
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.process import ENGINES, Child, ChildFailed, Limits, lookup
+from capsearch.engine.child import Child, ChildFailed, lookup
+from capsearch.engine.process import ENGINES, Limits
 from capsearch.errors import CapsearchError
 from capsearch.records import Candidate, Job, Outcome
 from capsearch.space import Band, Space, bands, count_parameters

@@ -65,8 +65,13 @@ class Opened:
 
 
 def usable_cores() -> int:
-    """The processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The processors that this process may run on, and its container's share of them."""
+    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(min(most, int(quota) // int(period)), 1)
+    except (OSError, ValueError):  # no container, or one without a quota ('max')
+        return most
 
 
 def open_study(name: str, where: Circumstances, warn: Warn | None = None) -> Opened:

@@ -11,7 +11,8 @@ import pytest
 
 from capsearch.engine import process
 from capsearch.engine.base import Trained
-from capsearch.engine.process import Child, ChildFailed, EngineProcess, Limits
+from capsearch.engine.child import Child, ChildFailed
+from capsearch.engine.process import EngineProcess, Limits
 from capsearch.errors import SealBroken
 from capsearch.records import Candidate, Job
 from tests.fakes import outcome_of

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from capsearch import final
-from capsearch.engine.process import Child, ChildFailed
+from capsearch.engine.child import Child, ChildFailed
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalTask, LastLook
 from capsearch.seal import Ledger
