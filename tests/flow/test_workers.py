@@ -122,6 +122,18 @@ def test_a_job_that_was_lost_comes_again_alone_and_fails_when_it_is_lost_again(
     assert not board.outcomes()[JOBS[0].key].complete
 
 
+def test_a_job_that_was_lost_is_not_trained_beside_another(store: StudyStore, hire: Any) -> None:
+    """Else the one that kills its worker would take the other along, and both would fail."""
+    board, one, two = store.board(STUDY), hire(threads=5), hire()
+    board.put_up(JOBS)
+    assert board.take(one, 1, []) == JOBS[:1]
+    died(store, one)
+    look(store)
+    assert board.take(two, 1, [JOBS[1].key]) == []  # it holds another: not now
+    assert board.take(two, 9, []) == JOBS[:1]
+    assert board.take(two, 9, [JOBS[0].key]) == []
+
+
 def test_the_lead_passes_on_when_a_lease_is_over(store: StudyStore, hire: Any) -> None:
     one, two = hire(), hire()
     assert one.lead()
