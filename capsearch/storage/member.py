@@ -48,6 +48,7 @@ class Member:
         self._renewing = threading.Thread(target=self._renew_on, name="lease", daemon=True)
         self._renewed = 0.0  # on this process's own clock
         self._led_since: float | None = None
+        self._displaced: Interrupted | None = None  # by another `study`, while this one slept
         self._next_look = 0.0
 
     def __enter__(self) -> Self:
@@ -77,7 +78,12 @@ class Member:
         return self._led_since is not None and fresh
 
     def lead(self) -> bool:
-        """Take the lead when it is free; looks once a second at most."""
+        """Take the lead when it is free; looks once a second at most.
+
+        Raises Interrupted when another `study` command took this one's place while it was silent.
+        """
+        if self._displaced is not None:
+            raise self._displaced
         if self.leading or time.monotonic() < self._next_look:
             return self.leading
         self._next_look = time.monotonic() + 1.0
@@ -139,8 +145,13 @@ class Member:
 
     def _renew_on(self) -> None:
         while not self._ended.wait(self._lease / 3):
-            with suppress(StoreUnavailable):  # the next renewal may get through
+            try:
                 self.renew()
+            except Interrupted as displaced:
+                self._displaced = displaced
+                return
+            except StoreUnavailable:  # the next renewal may get through
+                pass
             with suppress(OSError):
                 self._mark_host()
 

@@ -99,6 +99,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8, help="in a race")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked = parser.parse_args()
+    # A shell's background job ignores SIGINT, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="capsearch-torture-"))
     print(f"torture: seed {asked.seed}, in {folder}", flush=True)
     MlflowClient(f"sqlite:///{folder / 'empty.db'}").search_experiments()

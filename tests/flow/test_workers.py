@@ -199,6 +199,21 @@ def test_one_study_command_runs_at_a_time_and_workers_may_join(
         pass
 
 
+def test_a_study_command_whose_place_was_taken_while_it_slept_says_so(
+    store: StudyStore, hire: Any
+) -> None:
+    with store.member(STUDY, "study", 1, lease=0.6) as sleeper:
+        assert sleeper.lead()
+        own = workers.c.id == sleeper.id
+        store.database.write(lambda c: c.execute(workers.delete().where(own)))  # it was buried
+        hire(role="study")
+        time.sleep(0.5)  # its next renewal finds that it is gone
+        with pytest.raises(LeadLost):
+            sleeper.insist()
+        with pytest.raises(Interrupted, match="is being run by another process"):
+            sleeper.lead()
+
+
 def test_a_sqlite_file_in_use_on_another_host_is_refused(tmp_path: Path) -> None:
     with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as store:
         store.begin(STUDY)

@@ -141,6 +141,21 @@ def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
     assert len(slow.trials) < len(record.trials)
 
 
+def test_who_no_longer_leads_writes_no_trial(tmp_path: Path) -> None:
+    """Another process has written them meanwhile: it woke up late."""
+    record, memory, leads = record_of(), MemoryTracker(), [True, True, False, True]
+    tracker = BackgroundTracker(lambda: memory, lambda: leads[len(memory.trials)])
+    tracker.begin(record.study)
+    for trial in record.trials[:3]:
+        tracker.log(trial)
+    assert tracker.missing == 1
+    assert set(memory.trials) == {t.id for t in record.trials[:2]}
+    leads[2] = True  # it was only late
+    tracker.finish(record, tmp_path, [], tmp_path)
+    assert set(memory.trials) == {t.id for t in record.trials[:3]}
+    tracker.close()
+
+
 @pytest.mark.real
 class TestMlflow(TrackerContract):
     @pytest.fixture
@@ -172,6 +187,17 @@ def test_runs_hold_every_epoch_and_what_the_trial_was(tmp_path: Path) -> None:
     }  # fmt: skip
     tracker.close()
     assert client.get_run(parent.info.run_id).info.status == "KILLED"
+
+
+@pytest.mark.real
+def test_who_slept_through_the_end_of_a_study_leaves_its_run_finished(tmp_path: Path) -> None:
+    place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
+    sleeper = place.open()
+    sleeper.begin(record.study)
+    write_all(place.open(), record, tmp_path)
+    sleeper.close()
+    (parent,) = [r for r in place.runs() if r.data.tags.get("capsearch.group") == "study"]
+    assert parent.info.status == "FINISHED"
 
 
 @pytest.mark.real
