@@ -24,6 +24,7 @@ from capsearch.storage.tables import jobs, studies, workers
 
 Role = Literal["study", "worker"]
 LEASE = 30.0  # seconds without a word after which a worker on another machine is given up
+CALM = 3.0  # seconds that a renewal under way may take before its worker leaves
 LOSSES = 2  # workers that may die training a job; the second time it trained alone
 
 
@@ -68,6 +69,7 @@ class Member:
         self._ended.set()
         if kind is not None:
             self._database.in_a_hurry()
+        self._renewing.join(CALM)  # a renewal under way would find its row gone, and join anew
         with suppress(StoreUnavailable):
             self._database.write(self._leave)
 
@@ -101,6 +103,8 @@ class Member:
         asked = time.monotonic()
         if not self._database.write(self._renew):
             self._led_since = None
+            if self._ended.is_set():
+                return
             self._database.write(self._join)
         self._renewed = asked
 

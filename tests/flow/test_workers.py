@@ -199,6 +199,23 @@ def test_one_study_command_runs_at_a_time_and_workers_may_join(
         pass
 
 
+def test_who_leaves_while_its_lease_is_renewed_is_gone_for_good(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew = Member._renew
+
+    def slow(self: Member, connection: sa.Connection) -> bool:
+        time.sleep(0.2)
+        return renew(self, connection)
+
+    monkeypatch.setattr(Member, "_renew", slow)
+    with store.member(STUDY, "worker", 1, lease=0.3):
+        time.sleep(0.15)  # a renewal is under way
+    time.sleep(0.5)
+    count = sa.select(sa.func.count()).select_from(workers)
+    assert store.database.read(lambda c: c.execute(count).scalar_one()) == 0
+
+
 def test_a_study_command_whose_place_was_taken_while_it_slept_says_so(
     store: StudyStore, hire: Any
 ) -> None:
