@@ -129,7 +129,9 @@ def _lead(opened: Opened, member: Member, hand: search.Hand, watch: Watcher) -> 
     """Everything that is left to plan, to choose and to publish, by this process alone."""
     where = opened.where
     with (
-        closing(open_tracker(where.tracking, where.root, watch.warn)) as tracker,
+        closing(
+            open_tracker(where.tracking, where.root, watch.warn, lambda: member.leading)
+        ) as tracker,
         closing(_last_look(opened)) as last_look,
     ):
         tracker.begin(opened.study)

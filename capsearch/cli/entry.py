@@ -23,7 +23,9 @@ def main() -> NoReturn:
         _fail(str(error), error.exit_code)
     except _Stopped as stopped:
         word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
-        _fail(f"{word}; the same command goes on where this one ended", 128 + stopped.number)
+        _say(f"{word}; the same command goes on where this one ended")
+        # All is put away. Taking the interpreter apart may take longer than we have, unwatched.
+        os._exit(128 + stopped.number)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -51,6 +53,10 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    for line in message.splitlines():
-        print(f"capsearch: {line}", file=sys.stderr)
+    _say(message)
     sys.exit(code)
+
+
+def _say(message: str) -> None:
+    for line in message.splitlines():
+        print(f"capsearch: {line}", file=sys.stderr, flush=True)

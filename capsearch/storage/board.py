@@ -54,8 +54,8 @@ class Board:
         """At most so many jobs to train now; none when there is nothing to do.
 
         Workers share what is there by their threads, and one that is `holding` jobs already leaves
-        one to each of the others. A job that was lost once comes alone: were it lost again, it
-        alone is to blame.
+        one to each of the others. A job that was lost once comes alone, to a worker with nothing
+        else in its hands: were it lost again, it alone is to blame.
         """
         waiting = self._mine & jobs.c.outcome.is_(None) & jobs.c.worker.is_(None)
         count = sa.select(sa.func.count()).select_from(jobs).where(waiting)
@@ -63,9 +63,11 @@ class Board:
         def change(connection: sa.Connection) -> list[Job]:
             # Those held whose taking was never heard of, for the reply was lost, come first.
             held = self._mine & jobs.c.outcome.is_(None) & (jobs.c.worker == member.id)
-            unheard = connection.execute(sa.select(jobs).where(held, jobs.c.job.not_in(holding)))
-            if rows := unheard.all():
-                return [_job(row) for row in rows]
+            rows = connection.execute(sa.select(jobs).where(held)).all()
+            if unheard := [row for row in rows if row.job not in holding]:
+                return [_job(row) for row in unheard]
+            if any(row.lost for row in rows):
+                return []
             free = connection.execute(count).scalar_one()
             crew = connection.execute(
                 sa.select(workers.c.threads).where(workers.c.study == self._study)
@@ -82,10 +84,11 @@ class Board:
                 .limit(room)
                 .with_for_update(skip_locked=True)
             ).all()
-            rows = chosen[:1] if chosen and chosen[0].lost else chosen
-            picked = self._mine & jobs.c.job.in_([row.job for row in rows])
+            if chosen and chosen[0].lost:
+                chosen = [] if holding else chosen[:1]
+            picked = self._mine & jobs.c.job.in_([row.job for row in chosen])
             connection.execute(jobs.update().where(picked).values(worker=member.id))
-            return [_job(row) for row in rows]
+            return [_job(row) for row in chosen]
 
         # Most looks find nothing: they cost no lock.
         free = self._database.read(lambda c: c.execute(count).scalar_one())

@@ -24,6 +24,7 @@ from capsearch.storage.tables import jobs, studies, workers
 
 Role = Literal["study", "worker"]
 LEASE = 30.0  # seconds without a word after which a worker on another machine is given up
+CALM = 3.0  # seconds that a renewal under way may take before its worker leaves
 LOSSES = 2  # workers that may die training a job; the second time it trained alone
 
 
@@ -48,6 +49,7 @@ class Member:
         self._renewing = threading.Thread(target=self._renew_on, name="lease", daemon=True)
         self._renewed = 0.0  # on this process's own clock
         self._led_since: float | None = None
+        self._displaced: Interrupted | None = None  # by another `study`, while this one slept
         self._next_look = 0.0
 
     def __enter__(self) -> Self:
@@ -67,6 +69,7 @@ class Member:
         self._ended.set()
         if kind is not None:
             self._database.in_a_hurry()
+        self._renewing.join(CALM)  # a renewal under way would find its row gone, and join anew
         with suppress(StoreUnavailable):
             self._database.write(self._leave)
 
@@ -77,7 +80,12 @@ class Member:
         return self._led_since is not None and fresh
 
     def lead(self) -> bool:
-        """Take the lead when it is free; looks once a second at most."""
+        """Take the lead when it is free; looks once a second at most.
+
+        Raises Interrupted when another `study` command took this one's place while it was silent.
+        """
+        if self._displaced is not None:
+            raise self._displaced
         if self.leading or time.monotonic() < self._next_look:
             return self.leading
         self._next_look = time.monotonic() + 1.0
@@ -95,6 +103,8 @@ class Member:
         asked = time.monotonic()
         if not self._database.write(self._renew):
             self._led_since = None
+            if self._ended.is_set():
+                return
             self._database.write(self._join)
         self._renewed = asked
 
@@ -139,8 +149,13 @@ class Member:
 
     def _renew_on(self) -> None:
         while not self._ended.wait(self._lease / 3):
-            with suppress(StoreUnavailable):  # the next renewal may get through
+            try:
                 self.renew()
+            except Interrupted as displaced:
+                self._displaced = displaced
+                return
+            except StoreUnavailable:  # the next renewal may get through
+                pass
             with suppress(OSError):
                 self._mark_host()
 

@@ -1,5 +1,6 @@
 """What is shown of a study in MLflow: a projection of its storage, never its source."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from capsearch import credentials
@@ -12,8 +13,12 @@ __all__ = ["Tracker", "open_tracker", "ui_command"]
 KINDS = ("sqlite", "postgresql", "mysql", "http", "https")
 
 
-def open_tracker(uri: str, root: Path, warn: Warn) -> Tracker:
+def open_tracker(
+    uri: str, root: Path, warn: Warn, may: Callable[[], bool] = lambda: True
+) -> Tracker:
     """MLflow at `uri`, in the background; a SQLite store has its artifacts in `root`/artifacts.
+
+    Trials are written only while the process `may`.
 
     Raises BadRequest for an address that MLflow cannot use.
     """
@@ -29,4 +34,4 @@ def open_tracker(uri: str, root: Path, warn: Warn) -> Tracker:
 
         return MlflowTracker(uri, root, warn)
 
-    return BackgroundTracker(make)
+    return BackgroundTracker(make, may)

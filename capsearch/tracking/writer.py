@@ -93,8 +93,9 @@ class Writer:
         return Tracking(shown, self._experiment, self._parent, version)
 
     def stop(self) -> None:
-        """Leave the parent run marked as cut short."""
-        self._client.set_terminated(self._parent, "KILLED")
+        """Leave the parent run marked as cut short, unless another process has ended it."""
+        if self._client.get_run(self._parent).info.status == "RUNNING":
+            self._client.set_terminated(self._parent, "KILLED")
 
     def _experiment_of(self, name: str, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -122,6 +122,18 @@ def test_a_job_that_was_lost_comes_again_alone_and_fails_when_it_is_lost_again(
     assert not board.outcomes()[JOBS[0].key].complete
 
 
+def test_a_job_that_was_lost_is_not_trained_beside_another(store: StudyStore, hire: Any) -> None:
+    """Else the one that kills its worker would take the other along, and both would fail."""
+    board, one, two = store.board(STUDY), hire(threads=5), hire()
+    board.put_up(JOBS)
+    assert board.take(one, 1, []) == JOBS[:1]
+    died(store, one)
+    look(store)
+    assert board.take(two, 1, [JOBS[1].key]) == []  # it holds another: not now
+    assert board.take(two, 9, []) == JOBS[:1]
+    assert board.take(two, 9, [JOBS[0].key]) == []
+
+
 def test_the_lead_passes_on_when_a_lease_is_over(store: StudyStore, hire: Any) -> None:
     one, two = hire(), hire()
     assert one.lead()
@@ -185,6 +197,38 @@ def test_one_study_command_runs_at_a_time_and_workers_may_join(
     store.begin(other)
     with store.member(other, "study", 1):
         pass
+
+
+def test_who_leaves_while_its_lease_is_renewed_is_gone_for_good(
+    store: StudyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew = Member._renew
+
+    def slow(self: Member, connection: sa.Connection) -> bool:
+        time.sleep(0.2)
+        return renew(self, connection)
+
+    monkeypatch.setattr(Member, "_renew", slow)
+    with store.member(STUDY, "worker", 1, lease=0.3):
+        time.sleep(0.15)  # a renewal is under way
+    time.sleep(0.5)
+    count = sa.select(sa.func.count()).select_from(workers)
+    assert store.database.read(lambda c: c.execute(count).scalar_one()) == 0
+
+
+def test_a_study_command_whose_place_was_taken_while_it_slept_says_so(
+    store: StudyStore, hire: Any
+) -> None:
+    with store.member(STUDY, "study", 1, lease=0.6) as sleeper:
+        assert sleeper.lead()
+        own = workers.c.id == sleeper.id
+        store.database.write(lambda c: c.execute(workers.delete().where(own)))  # it was buried
+        hire(role="study")
+        time.sleep(0.5)  # its next renewal finds that it is gone
+        with pytest.raises(LeadLost):
+            sleeper.insist()
+        with pytest.raises(Interrupted, match="is being run by another process"):
+            sleeper.lead()
 
 
 def test_a_sqlite_file_in_use_on_another_host_is_refused(tmp_path: Path) -> None:

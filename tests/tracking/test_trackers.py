@@ -5,9 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -24,9 +22,9 @@ from capsearch.tracking import Tracker, open_tracker, ui_command
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.memory import MemoryTracker
 from capsearch.tracking.mlflow import MlflowTracker
-from tests.conftest import free_port
 from tests.contracts.tracker import TrackerContract
 from tests.samples import record_of
+from tests.servers import MlflowServer, free_port, wait_for
 
 
 @dataclass
@@ -143,6 +141,21 @@ def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
     assert len(slow.trials) < len(record.trials)
 
 
+def test_who_no_longer_leads_writes_no_trial(tmp_path: Path) -> None:
+    """Another process has written them meanwhile: it woke up late."""
+    record, memory, leads = record_of(), MemoryTracker(), [True, True, False, True]
+    tracker = BackgroundTracker(lambda: memory, lambda: leads[len(memory.trials)])
+    tracker.begin(record.study)
+    for trial in record.trials[:3]:
+        tracker.log(trial)
+    assert tracker.missing == 1
+    assert set(memory.trials) == {t.id for t in record.trials[:2]}
+    leads[2] = True  # it was only late
+    tracker.finish(record, tmp_path, [], tmp_path)
+    assert set(memory.trials) == {t.id for t in record.trials[:3]}
+    tracker.close()
+
+
 @pytest.mark.real
 class TestMlflow(TrackerContract):
     @pytest.fixture
@@ -177,6 +190,17 @@ def test_runs_hold_every_epoch_and_what_the_trial_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+def test_who_slept_through_the_end_of_a_study_leaves_its_run_finished(tmp_path: Path) -> None:
+    place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
+    sleeper = place.open()
+    sleeper.begin(record.study)
+    write_all(place.open(), record, tmp_path)
+    sleeper.close()
+    (parent,) = [r for r in place.runs() if r.data.tags.get("capsearch.group") == "study"]
+    assert parent.info.status == "FINISHED"
+
+
+@pytest.mark.real
 def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> None:
     place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
     tracker = place.open()
@@ -190,50 +214,9 @@ def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> Non
     assert set(place.trials()) == {record.trials[0].id}
 
 
-@dataclass
-class Server:
-    """A real MLflow server on loopback that can be stopped and started again."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        store = f"sqlite:///{self.folder / 'server.db'}"
-        artifacts = ["--artifacts-destination", str(self.folder / "artifacts"), "--workers", "1"]
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port), "--backend-store-uri", store, *artifacts],
-            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        wait_for(f"{self.uri}/health")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
-
-
-def wait_for(url: str) -> str:
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                text: str = answer.read().decode()
-                return text
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"{url} did not answer within a minute")
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path)
     server.start()
     yield server
     server.stop()
@@ -241,7 +224,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.real
 def test_a_server_that_was_away_ends_with_everything_once(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("capsearch.tracking.mlflow.PAUSE", 0.5)
     place, record = InMlflow(server.uri, tmp_path), record_of()

@@ -1,0 +1,98 @@
+"""MLflow servers that go away in the middle of a study, are slow, or fail for a while."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capsearch.records import StudyRecord
+from capsearch.tracking.background import BackgroundTracker
+from capsearch.tracking.mlflow import MlflowTracker
+from tests.faults.outage import outage, undisturbed
+from tests.faults.place import SEARCH
+from tests.faults.proxy import Mood, Proxy
+from tests.faults.shown import shown
+from tests.samples import record_of
+from tests.servers import MlflowServer
+
+pytestmark = pytest.mark.real
+RECORD = record_of(per_rung=1)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_a_server_that_comes_back_after_the_study_is_told_all_of_it_once(
+    tmp_path: Path, cache: Path
+) -> None:
+    same = undisturbed(tmp_path / "whole", cache)
+    seen = outage(tmp_path / "away", cache, signal.SIGKILL, away=SEARCH, back=None)
+    assert seen == same
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def finish(tracker: Any, record: StudyRecord, folder: Path) -> None:
+    report, model = folder / "report.html", folder / "model"
+    report.write_text("<p>report</p>")
+    model.mkdir()
+    (model / "MLmodel").write_text("flavors: {}\n")
+    assert any(tracker.finish(record, report, [], model) for _ in range(3))
+    assert tracker.missing == 0
+    tracker.close()
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> dict[str, Any]:
+    """What an undisturbed writer leaves."""
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    tracker = MlflowTracker(f"sqlite:///{folder / 'server.db'}", folder, print)
+    tracker.begin(RECORD.study)
+    for trial in RECORD.trials:
+        tracker.log(trial)
+    finish(tracker, RECORD, folder)
+    return shown(folder / "server.db", folder / "artifacts")
+
+
+@pytest.mark.parametrize("mood", ["failing", "deaf", "slow"])
+def test_a_server_in_a_bad_mood_ends_with_everything_once_and_delays_nobody(
+    server: MlflowServer,
+    whole: dict[str, Any],
+    tmp_path: Path,
+    mood: Mood,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("capsearch.tracking.mlflow.PAUSE", 0.2)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    told: list[str] = []
+    with Proxy(server.port) as proxy:
+        tracker = BackgroundTracker(lambda: MlflowTracker(proxy.uri, tmp_path, told.append))
+        tracker.begin(RECORD.study)
+        for number, trial in enumerate(RECORD.trials):
+            if number == 3:
+                proxy.mood = mood
+            began = time.monotonic()
+            tracker.log(trial)
+            assert time.monotonic() - began < 0.5
+            time.sleep(0.05)
+        if mood != "slow":
+            while not proxy.failed:
+                time.sleep(0.05)
+        proxy.mood = "slow" if mood == "slow" else "fine"
+        finish(tracker, RECORD, tmp_path)
+    assert shown(tmp_path / "server.db", tmp_path / "artifacts") == whole
+    assert ["does not answer" in line for line in told] == [True, False] * (len(told) // 2)
+    assert bool(told) == (mood != "slow")
