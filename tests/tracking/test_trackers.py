@@ -24,9 +24,9 @@ from capsearch.tracking import Tracker, open_tracker, ui_command
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.memory import MemoryTracker
 from capsearch.tracking.mlflow import MlflowTracker
-from tests.conftest import free_port
 from tests.contracts.tracker import TrackerContract
 from tests.samples import record_of
+from tests.servers import free_port
 
 
 @dataclass
