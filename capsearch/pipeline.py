@@ -46,8 +46,11 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
             if _published(opened):
                 return _finished(opened, worked=False)
             opened.store.begin(opened.study)
-            with _joined(opened, "study", watch) as member, crew_of(opened.study.key, where):
-                _work(opened, member, engine, watch, until=_published)
+            with (
+                _joined(opened, "study", watch) as member,
+                crew_of(opened.study.key, where) as check,
+            ):
+                _work(opened, member, engine, watch, until=_published, check=check)
             return _finished(opened, worked=True)
 
 
@@ -109,8 +112,12 @@ def _work(
     engine: EngineProcess,
     watch: Watcher,
     until: Callable[[Opened], bool],
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train what another one leads, or lead, `until` there is nothing left to do."""
+    """Train what another one leads, or lead, `until` there is nothing left to do.
+
+    `check` raises when there is nobody left who trains.
+    """
     engine.data = opened.data
     hand = search.Hand(opened.store.board(opened.study), member, engine)
     deadline, look = Deadline(opened.where.deadline), 0.0
@@ -121,14 +128,20 @@ def _work(
             look = time.monotonic() + 0.5
         if member.lead():
             with suppress(LeadLost):
-                _lead(opened, member, hand, deadline, watch)
+                _lead(opened, member, hand, deadline, watch, check)
                 return
         deadline.check()
+        check()
         hand.step()
 
 
 def _lead(
-    opened: Opened, member: Member, hand: search.Hand, deadline: Deadline, watch: Watcher
+    opened: Opened,
+    member: Member,
+    hand: search.Hand,
+    deadline: Deadline,
+    watch: Watcher,
+    check: Callable[[], None],
 ) -> None:
     """Everything that is left to plan, to choose and to publish, by this process alone."""
     where = opened.where
@@ -137,7 +150,7 @@ def _lead(
         closing(_last_look(opened)) as last_look,
     ):
         tracker.begin(opened.study)
-        leader = Leader(opened, member, hand, tracker, deadline, watch)
+        leader = Leader(opened, member, hand, tracker, deadline, watch, check)
         trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
         replicates = leader.train_replicates(trials)
         member.insist()

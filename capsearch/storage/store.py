@@ -45,6 +45,7 @@ class StudyStore:
     def __init__(self, url: str, warn: Warn | None = None) -> None:
         self.database = Database(url, warn)
         self.shown = self.database.shown
+        self._studies: dict[str, optuna.Study] = {}
         self.database.create(metadata)
 
     def close(self) -> None:
@@ -110,10 +111,12 @@ class StudyStore:
         self.database.patiently(change)
 
     def _optuna_study(self, name: str) -> optuna.Study:
-        """Lower values are better."""
-        return optuna.create_study(
-            storage=self._optuna, study_name=name, load_if_exists=True, direction="minimize"
-        )
+        """Lower values are better. Kept, for it remembers the trials that it has read."""
+        if name not in self._studies:
+            self._studies[name] = optuna.create_study(
+                storage=self._optuna, study_name=name, load_if_exists=True, direction="minimize"
+            )
+        return self._studies[name]
 
     @cached_property
     def _optuna(self) -> optuna.storages.RDBStorage:
