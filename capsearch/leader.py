@@ -34,6 +34,7 @@ class Leader:
     hand: Hand
     tracker: Tracker
     watch: Watcher
+    check: Callable[[], None]  # raises when there is nobody left who trains
 
     def train_candidates(self, nearly_done: Callable[[], None]) -> list[Trial]:
         """Baselines and candidates. While the last ones train, loads for the end can begin."""
@@ -51,10 +52,10 @@ class Leader:
             if left == NEARLY or (left == 0 and planned < NEARLY):
                 nearly_done()
 
-        foreman = self._foreman(ladder, seen)
+        foreman = self._foreman(ladder, seen, losses=ladder.grow)
 
         def tick() -> None:
-            self.opened.where.deadline.check()
+            self._tick()
             if not ladder.stopped and self._must_stop(foreman, pace):
                 ladder.stopped = True
                 opened.store.cut(
@@ -72,8 +73,12 @@ class Leader:
             name = self.opened.study.name
             raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
         self.watch.phase("replicates", len(waiting))
-        foreman = self._foreman(search.Listed(waiting), self._seen)
-        return search.drive(foreman, self.hand, self.opened.where.deadline.check)
+        foreman = self._foreman(search.Listed(waiting), self._seen, losses=True)
+        return search.drive(foreman, self.hand, self._tick)
+
+    def _tick(self) -> None:
+        self.opened.where.deadline.check()
+        self.check()
 
     def _must_stop(self, foreman: Foreman, pace: Pace) -> bool:
         """Whether the time that is left is needed for what must follow the search."""
@@ -84,9 +89,9 @@ class Leader:
             foreman.trained, foreman.open, foreman.ended, replicates
         )
 
-    def _foreman(self, plan: search.Plan, seen: search.OnTrial) -> Foreman:
+    def _foreman(self, plan: search.Plan, seen: search.OnTrial, *, losses: bool = False) -> Foreman:
         board = self.opened.store.board(self.opened.study)
-        return Foreman(plan, board, self.member, seen)
+        return Foreman(plan, board, self.member, seen, losses=losses)
 
     def _seen(self, trial: Trial) -> None:
         self.tracker.log(trial)

@@ -45,8 +45,11 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
             if _published(opened):
                 return _finished(opened, worked=False)
             opened.store.begin(opened.study)
-            with _joined(opened, "study", watch) as member, crew_of(opened.study.key, where):
-                _work(opened, member, engine, watch, until=_published)
+            with (
+                _joined(opened, "study", watch) as member,
+                crew_of(opened.study.key, where) as check,
+            ):
+                _work(opened, member, engine, watch, until=_published, check=check)
             return _finished(opened, worked=True)
 
 
@@ -107,8 +110,12 @@ def _work(
     engine: EngineProcess,
     watch: Watcher,
     until: Callable[[Opened], bool],
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train what another one leads, or lead, `until` there is nothing left to do."""
+    """Train what another one leads, or lead, `until` there is nothing left to do.
+
+    `check` raises when there is nobody left who trains.
+    """
     engine.data = opened.data
     hand = search.Hand(opened.store.board(opened.study), member, engine)
     look = 0.0
@@ -119,13 +126,20 @@ def _work(
             look = time.monotonic() + 0.5
         if member.lead():
             with suppress(LeadLost):
-                _lead(opened, member, hand, watch)
+                _lead(opened, member, hand, watch, check)
                 return
         opened.where.deadline.check()
+        check()
         hand.step()
 
 
-def _lead(opened: Opened, member: Member, hand: search.Hand, watch: Watcher) -> None:
+def _lead(
+    opened: Opened,
+    member: Member,
+    hand: search.Hand,
+    watch: Watcher,
+    check: Callable[[], None],
+) -> None:
     """Everything that is left to plan, to choose and to publish, by this process alone."""
     where = opened.where
     with (
@@ -135,7 +149,7 @@ def _lead(opened: Opened, member: Member, hand: search.Hand, watch: Watcher) -> 
         closing(_last_look(opened)) as last_look,
     ):
         tracker.begin(opened.study)
-        leader = Leader(opened, member, hand, tracker, watch)
+        leader = Leader(opened, member, hand, tracker, watch, check)
         trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
         replicates = leader.train_replicates(trials)
         member.insist()

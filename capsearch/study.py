@@ -172,13 +172,15 @@ def assemble(opened: Opened) -> StudyRecord:
 def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
     """The trials and replicates that have ended, in the order of the plan."""
     store, study = opened.store, opened.study
-    outcomes = store.board(study).outcomes()
+    board = store.board(study)
 
-    def ended(planned: Sequence[Trial]) -> list[Trial]:
+    def ended(planned: Sequence[Trial], *, losses: bool) -> list[Trial]:
+        outcomes = board.outcomes([t.job.key for t in planned], losses=losses)
         return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]
 
-    trials = ended(search.Ladder.of(study, opened.spec, opened.space, store).waiting)
-    return trials, ended(search.replicate_trials(opened.spec, trials))
+    planned = search.Ladder.of(study, opened.spec, opened.space, store).waiting
+    trials = ended(planned, losses=False)
+    return trials, ended(search.replicate_trials(opened.spec, trials), losses=True)
 
 
 def finalists(replicates: Sequence[Trial]) -> tuple[Estimate, ...]:

@@ -1,4 +1,4 @@
-"""Real servers for the tests that need them. What is absent fails the run; nothing is skipped."""
+"""What tests share: a PostgreSQL server, and empty databases of each kind."""
 
 from collections.abc import Iterator
 from pathlib import Path

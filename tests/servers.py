@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +28,13 @@ def free_port() -> int:
 
 
 class Postgres:
-    """A PostgreSQL server in a folder of its own, from `with` to its end."""
+    """A PostgreSQL server in a folder of its own, from `with` to its end.
 
-    def __init__(self) -> None:
+    With a `password`, it asks for it (SCRAM-SHA-256); its URL does not hold it.
+    """
+
+    def __init__(self, *, password: str = "", options: str = "") -> None:
+        self._password, self._options = password, options
         homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         assert homes, "PostgreSQL is not installed (Debian package postgresql)"
         self._home, self._port = homes[-1], free_port()
@@ -44,7 +49,13 @@ class Postgres:
     def __enter__(self) -> Self:
         if self._user:
             shutil.chown(self._folder, self._user)
-        self._run("initdb", "-U", "capsearch", "-A", "trust", "--no-sync")
+        secret = self._folder / "password"
+        secret.write_text(self._password or "unused")
+        if self._user:
+            shutil.chown(secret, self._user)
+        method = "scram-sha-256" if self._password else "trust"
+        self._run("initdb", "-U", "capsearch", "-A", method, "--no-sync", f"--pwfile={secret}")
+        secret.unlink()
         self.start()
         return self
 
@@ -56,7 +67,7 @@ class Postgres:
         shutil.rmtree(self._folder)
 
     def start(self) -> None:
-        options = f"-h 127.0.0.1 -p {self._port} -k {self._folder} -F"
+        options = f"-h 127.0.0.1 -p {self._port} -k {self._folder} -F {self._options}"
         self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
@@ -119,3 +130,19 @@ def wait_for(url: str) -> str:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{url} did not answer within a minute")
+
+
+@contextmanager
+def postgresql(*, password: str = "", options: str = "") -> Iterator[str]:
+    """The URL of a server's `postgres` database."""
+    with Postgres(password=password, options=options) as server:
+        yield server.url
+
+
+def database(server: str, name: str) -> str:
+    """The URL of a new and empty database of this server."""
+    import psycopg
+
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return server.removesuffix("postgres") + name

@@ -45,7 +45,11 @@ def study(
     threads: Threads = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that train, on this host.")] = 1,
     dask: Annotated[
-        str | None, typer.Option(help="Train on this Dask cluster instead: tcp://HOST:PORT.")
+        str | None,
+        typer.Option(
+            help="Train on this Dask cluster instead, on as many threads as each of its workers "
+            "has: tcp://HOST:PORT."
+        ),
     ] = None,
     trial_timeout: Timeout = 1800.0,
     trial_memory: Memory = 0.0,

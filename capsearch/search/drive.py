@@ -12,6 +12,7 @@ from typing import Protocol
 from capsearch.records import Job, Outcome, Trial
 from capsearch.search.plan import Plan
 from capsearch.storage import Board, Member
+from capsearch.storage.board import Ended
 
 OnTrial = Callable[[Trial], None]
 AHEAD = 2  # packs that are with the engine at once
@@ -38,8 +39,12 @@ class Hand:
         self._flying = deque[list[Job]]()
 
     def step(self, wait: float = LOOK) -> None:
-        """Keep the engine busy; waits so many seconds for it, or for jobs to take."""
-        while len(self._flying) < AHEAD and (pack := self._take()):
+        """Keep the engine busy; waits so many seconds for it, or for jobs to take.
+
+        One pack is taken at a time: others take their first before this one takes its next, so that
+        rounds of several rungs end one after another, and there is always something to train.
+        """
+        if len(self._flying) < AHEAD and (pack := self._take()):
             self._engine.submit(pack)
             self._flying.append(pack)
         if not self._flying:
@@ -58,8 +63,17 @@ class Hand:
 class Foreman:
     """Leads one plan: puts its jobs up, and passes on what has ended."""
 
-    def __init__(self, plan: Plan, board: Board, member: Member, on_trial: OnTrial) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        board: Board,
+        member: Member,
+        on_trial: OnTrial,
+        *,
+        losses: bool = False,  # of each validation row: a choice needs them, a search does not
+    ) -> None:
         self._plan, self._board, self._member, self._on_trial = plan, board, member, on_trial
+        self._losses = losses
         self._open: dict[str, list[Trial]] = {}  # by the key of the job; trials may share one
         self.ended: list[Trial] = []
         self.trained = 0  # in this run: neither read back, nor another trial's job
@@ -77,7 +91,7 @@ class Foreman:
     def step(self) -> None:
         """Pass on what has ended, then put up what can start. Raises LeadLost."""
         self._member.insist()
-        for key, outcome in self._board.outcomes(list(self._open)).items():
+        for key, outcome in self._outcomes(list(self._open)).items():
             self.trained += 1
             for trial in self._open.pop(key):
                 self._settle(trial, outcome)
@@ -86,7 +100,7 @@ class Foreman:
 
     def _put_up(self, trials: Sequence[Trial]) -> None:
         """A trial whose job has ended, in an earlier run or for another trial, is not trained."""
-        known = self._board.outcomes([trial.job.key for trial in trials])
+        known = self._outcomes([trial.job.key for trial in trials])
         self._board.put_up([trial.job for trial in trials if trial.job.key not in known])
         for trial in trials:
             if trial.job.key not in known:
@@ -94,6 +108,9 @@ class Foreman:
         for trial in trials:
             if (outcome := known.get(trial.job.key)) is not None:
                 self._settle(trial, outcome)
+
+    def _outcomes(self, keys: Sequence[str]) -> Ended:
+        return self._board.outcomes(keys, losses=self._losses)
 
     def _settle(self, trial: Trial, outcome: Outcome) -> None:
         self.ended.append(trial.ended(outcome))

@@ -20,6 +20,7 @@ from capsearch.storage.member import Member
 from capsearch.storage.tables import jobs, workers
 
 Ended = Mapping[str, Outcome]  # by the key of the job
+MANY = 1000  # keys; for more of them the whole table is read, as statements have a limit
 
 
 class Board:
@@ -30,13 +31,9 @@ class Board:
         self._mine = jobs.c.study == study
 
     def put_up(self, planned: Sequence[Job]) -> None:
-        """Hand these out, in this order, after all that were put up before."""
-
-        held = sa.select(jobs.c.job, sa.func.max(jobs.c.place).over().label("last"))
-        known = self._database.read(lambda c: c.execute(held.where(self._mine)).all())
-        last = known[0].last if known else 0
-        keys = {row.job for row in known}
-        fresh = {job.key: job for job in planned if job.key not in keys}
+        """Hand these out, in this order, after all that were put up before; each one once."""
+        highest = sa.select(sa.func.coalesce(sa.func.max(jobs.c.place), 0)).where(self._mine)
+        last = self._database.read(lambda c: c.execute(highest).scalar_one())
         rows = [
             {
                 "study": self._study,
@@ -45,7 +42,7 @@ class Board:
                 "task": json.dumps(asdict(job)),
                 "lost": 0,
             }
-            for number, (key, job) in enumerate(fresh.items(), 1)
+            for number, (key, job) in enumerate({job.key: job for job in planned}.items(), 1)
         ]
         if rows:
             self._database.add(jobs, *rows)
@@ -114,15 +111,23 @@ class Board:
 
         self._database.write(change)
 
-    def outcomes(self, keys: Collection[str] | None = None) -> Ended:
-        """The jobs that have ended: of those named, or all."""
-        ended = self._mine & jobs.c.outcome.is_not(None)
-        columns = sa.select(jobs.c.job, jobs.c.outcome, jobs.c.val_losses).where(ended)
-        if keys is not None:
-            columns = columns.where(jobs.c.job.in_(keys))
-        return self._database.read(
-            lambda c: {row.job: _outcome(row) for row in c.execute(columns)} if keys != [] else {}
-        )
+    def outcomes(self, keys: Collection[str] | None = None, *, losses: bool = True) -> Ended:
+        """The jobs that have ended: of those named, or all.
+
+        The `losses` of each validation row are most of what is read; a search does without.
+        """
+        each = jobs.c.val_losses if losses else sa.null().label("val_losses")
+        ended = sa.select(jobs.c.job, jobs.c.outcome, each)
+        ended = ended.where(self._mine, jobs.c.outcome.is_not(None))
+        if keys is not None and len(keys) <= MANY:
+            ended = ended.where(jobs.c.job.in_(keys))
+        named = None if keys is None else set(keys)
+
+        def look(connection: sa.Connection) -> Ended:
+            rows = connection.execute(ended)
+            return {r.job: _outcome(r) for r in rows if named is None or r.job in named}
+
+        return {} if keys is not None and not keys else self._database.read(look)
 
     def engine_of(self, job: Job) -> str:
         """The engine that trained an ended job. Each draws its dropout masks in its own way."""

@@ -46,6 +46,7 @@ class StudyStore:
     def __init__(self, url: str, warn: Warn | None = None) -> None:
         self.database = Database(url, warn)
         self.shown = self.database.shown
+        self._studies: dict[str, optuna.Study] = {}
         self.database.create(metadata)
 
     def close(self) -> None:
@@ -115,13 +116,15 @@ class StudyStore:
         self.database.patiently(change)
 
     def _optuna_study(self, name: str, objectives: int) -> optuna.Study:
-        """Lower values are better."""
-        return optuna.create_study(
-            storage=self._optuna,
-            study_name=name,
-            load_if_exists=True,
-            directions=["minimize"] * objectives,
-        )
+        """Lower values are better. Kept, for it remembers the trials that it has read."""
+        if name not in self._studies:
+            self._studies[name] = optuna.create_study(
+                storage=self._optuna,
+                study_name=name,
+                load_if_exists=True,
+                directions=["minimize"] * objectives,
+            )
+        return self._studies[name]
 
     @cached_property
     def _optuna(self) -> optuna.storages.RDBStorage:

@@ -48,3 +48,12 @@ jobs = sa.Table(
     sa.Column("val_losses", sa.LargeBinary),  # float32, one a validation row
     sa.Index("capsearch_job_place", "study", "place"),
 )
+
+# Looks for something to do are frequent, and must not walk over all that has ended.
+sa.Index(
+    "capsearch_job_open",
+    jobs.c.study,
+    jobs.c.place,
+    sqlite_where=jobs.c.outcome.is_(None),
+    postgresql_where=jobs.c.outcome.is_(None),
+)

@@ -91,7 +91,7 @@ def trained(store: StudyStore) -> int:
 def check_counted_once(store: StudyStore) -> dict[str, Outcome]:
     """Every rung has its budget in Optuna, and every job that is no longer open one outcome."""
     for rung in range(3):
-        drawn = store.optuna_trials(f"{STUDY.key}/rung-{rung}")
+        drawn = store.optuna_trials(f"{STUDY.key}/rung-{rung}", 1)
         assert len(drawn) == BUDGET
         assert {t.state.name for t in drawn} <= {"COMPLETE", "FAIL"}
     left = sa.select(jobs.c.job).where(jobs.c.outcome.is_(None) | jobs.c.worker.is_not(None))

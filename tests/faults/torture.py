@@ -24,7 +24,7 @@ from tests.faults.checks import Ended, check_complete, check_tracking
 from tests.faults.kills import Crew, Kill, ending
 from tests.faults.place import PHASES, Place
 from tests.faults.race import QUESTION, race
-from tests.flow.test_study import STUDY
+from tests.place import STUDY
 from tests.servers import Postgres
 
 EACH = 8  # kills in a study, at most

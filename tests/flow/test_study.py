@@ -1,15 +1,11 @@
 """A whole study on real reviews, by the command people type: undisturbed, cut, and repeated."""
 
 import json
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +13,10 @@ import jsonschema
 import numpy as np
 import pytest
 
+from tests.place import ENDED, STUDY, Place, check_whole, lasting
+
 pytestmark = pytest.mark.real
 
-STUDY = """
-[data]
-source = "rotten_tomatoes"
-vocabulary = 1000
-[space]
-layers = { low = 0, high = 2 }
-units = { low = 1, high = 16, log = true }
-dropout = { low = 0.0, high = 0.5 }
-learning_rate = { low = 3e-3, high = 3e-2, log = true }
-[training]
-epochs = 8
-patience = 2
-[search]
-trials = 12
-rungs = 3
-[select]
-replicates = 3
-[[baseline]]
-name = "original"
-units = [16, 16]
-[[baseline]]
-name = "smaller"
-units = [4, 4]
-"""
-ENDED = "SELECT job FROM capsearch_job WHERE outcome IS NOT NULL"
 NUMBER, TEXT = {"type": "number"}, {"type": "string", "minLength": 1}
 COUNT = {"type": "integer", "minimum": 0}
 SPLITS = ("train", "validation", "test")
@@ -107,84 +80,6 @@ CONTRACT = closed(
 )
 
 
-@dataclass(frozen=True)
-class Place:
-    """A folder of its own with one study in it, sharing the prepared data of the session."""
-
-    folder: Path
-    cache: Path
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        environment = os.environ | {"CAPSEARCH_CACHE": str(self.cache), "COLUMNS": "80"}
-        for name in ("MLFLOW_TRACKING_URI", "CAPSEARCH_STORAGE", "CAPSEARCH_ROOT"):
-            environment.pop(name, None)
-        return subprocess.Popen(
-            [sys.executable, "-m", "capsearch", *arguments], cwd=self.folder, env=environment,
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def study(self, *arguments: str) -> tuple[dict[str, Any], str]:
-        process = self.start("study", "mine", "--json", *arguments)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        return json.loads(out), err
-
-    def rows(self, database: str, query: str) -> list[Any]:
-        path = self.folder / "mlruns" / database
-        if not path.exists():
-            return []
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
-            try:
-                return connection.execute(query).fetchall()
-            except sqlite3.OperationalError:  # the tables are not there yet
-                return []
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def place(tmp_path: Path, cache: Path) -> Place:
-    (tmp_path / "mine.toml").write_text(STUDY)
-    return Place(tmp_path, cache)
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Place, dict[str, Any]]:
-    """One study that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("done")
-    (folder / "mine.toml").write_text(STUDY)
-    place = Place(folder, cache)
-    return place, place.study()[0]
-
-
-def lasting(document: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal in every run of one study, however often it was cut."""
-    kept = {k: v for k, v in document.items() if k not in ("tracking", "report", "seconds")}
-    return kept | {"test": {k: v for k, v in kept["test"].items() if k != "opened_at"}}
-
-
-def check_whole(place: Place) -> None:
-    """Nothing is left running or doubled, and MLflow has what the storage has."""
-    assert place.rows("studies.db", "SELECT count(*) FROM capsearch_opening") == [(1,)]
-    states = place.rows("studies.db", "SELECT state, count(*) FROM trials GROUP BY state")
-    assert states == [("COMPLETE", 12)]
-    jobs = place.rows("studies.db", ENDED)
-    assert len(jobs) == len(set(jobs)) >= 2 + 12 + 9
-    query = (
-        "SELECT t.value, count(*) FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid "
-        "AND t.key = 'capsearch.trial' WHERE r.lifecycle_stage = 'active' "
-        "AND r.status = 'FINISHED' GROUP BY t.value"
-    )
-    runs = place.rows("mlflow.db", query)
-    assert len(runs) == len(jobs)
-    assert {count for _, count in runs} == {1}
-    running = "SELECT name FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
-    assert place.rows("mlflow.db", running) == []  # nor is there one when MLflow was not begun
-
-
 def test_the_document_keeps_its_contract_exactly(done: tuple[Place, dict[str, Any]]) -> None:
     place, document = done
     jsonschema.validate(document, CONTRACT)
@@ -241,11 +136,6 @@ print("loss", -np.mean(rows.y * np.log(p) + (1 - rows.y) * np.log1p(-p)))
     assert loss == pytest.approx(stored, rel=1e-5)
 
 
-def trained(place: Place, count: int) -> bool:
-    found = place.rows("studies.db", f"SELECT count(*) FROM ({ENDED})")
-    return bool(found) and found[0][0] >= count
-
-
 def opened(place: Place) -> bool:
     return bool(place.rows("studies.db", "SELECT 1 FROM capsearch_opening"))
 
@@ -257,10 +147,10 @@ def scored(place: Place) -> bool:
 
 MOMENTS: dict[str, Callable[[Place], bool]] = {
     "at the start": lambda place: (place.folder / "mlruns" / "studies.db").exists(),
-    "after the first trials": lambda place: trained(place, 1),
-    "in the search": lambda place: trained(place, 6),
-    "in the replicates": lambda place: trained(place, 15),
-    "late in the replicates": lambda place: trained(place, 22),
+    "after the first trials": lambda place: place.trained(1),
+    "in the search": lambda place: place.trained(6),
+    "in the replicates": lambda place: place.trained(15),
+    "late in the replicates": lambda place: place.trained(22),
     "between opening and score": opened,
     "before the report": scored,
 }
@@ -289,7 +179,7 @@ def test_a_second_start_while_the_first_runs_leaves_it_alone(
     place: Place, done: tuple[Place, dict[str, Any]]
 ) -> None:
     first = place.start("study", "mine", "--json")
-    while not trained(place, 1):
+    while not place.trained(1):
         time.sleep(0.01)
     second = place.start("study", "mine", "--json")
     out, err = second.communicate(timeout=60)
@@ -303,7 +193,7 @@ def test_a_second_start_while_the_first_runs_leaves_it_alone(
 
 def test_ctrl_c_saves_the_state_and_says_so(place: Place) -> None:
     process = place.start("study", "mine")
-    while not trained(place, 3):
+    while not place.trained(3):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
@@ -327,7 +217,7 @@ def test_a_study_of_which_every_trial_diverges_fails_in_words_and_loses_nothing(
     assert (process.returncode, out) == (1, ""), err
     assert "every trial of mine failed: 14 x diverged: loss became NaN or infinite" in err
     assert "Traceback" not in err
-    assert trained(place, 14)
+    assert place.trained(14)
     assert not opened(place)
 
 
