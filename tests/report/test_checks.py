@@ -232,6 +232,10 @@ def test_cs012_what_the_data_cannot_tell_comes_with_advice() -> None:
     )  # fmt: skip
 
 
+def test_cs009_names_one_share_once() -> None:
+    assert sentence("CS009", RECORD) == "50.0 % positive in every split"
+
+
 def seeds(*curves: tuple[float, ...], se: float) -> StudyRecord:
     one = estimate(50_000, se=se)
     runs = tuple(replicate(one.candidate, i, curved(*c)) for i, c in enumerate(curves))
