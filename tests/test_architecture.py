@@ -48,6 +48,13 @@ def test_what_a_search_sees_has_no_place_for_test_rows() -> None:
     assert not [f.name for f in dataclasses.fields(SearchData) if "test" in f.name]
 
 
+def test_selection_is_pure() -> None:
+    """Numbers in, a choice out: it knows no engine, store or clock."""
+    used = {name for path in MODULES if path.parent.name == "selection" for name in imported(path)}
+    assert used - set(sys.stdlib_module_names) == {"capsearch", "kneed", "numpy", "scipy"}
+    assert not used & {"time", "datetime", "os", "pathlib", "random", "subprocess"}
+
+
 def test_no_pickle_is_ever_loaded() -> None:
     for path in MODULES:
         text = path.read_text()

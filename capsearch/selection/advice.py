@@ -9,7 +9,7 @@ from capsearch.selection.contrasts import Contrasts, t_quantile
 from capsearch.selection.curve import CapacityCurve, size_of
 
 MOST_REPLICATES = 1_000  # beyond these nobody will go, so the answer is "cannot"
-MOST_ROWS = 100_000_000
+MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,13 @@ def _needs(parts: Components, distance: float, level: float) -> str:
         return f"it would take {examples}; more replicates alone cannot do it"
     if replicates:
         return f"it would take {seeds}; more validation examples alone cannot do it"
-    for more in (2 * parts.replicates, 4 * parts.replicates, 16 * parts.replicates):
-        both = parts.rows_for(distance, level, more)
-        if both:
-            seeds = f"{more:,} replicates instead of {parts.replicates}"
-            examples = f"about {both:,} validation examples instead of {parts.rows:,}"
-            return f"it would take both {seeds} and {examples}"
+    both = [(n * r, r, n) for r in _multiples(parts) if (n := parts.rows_for(distance, level, r))]
+    if both:
+        _, replicates, rows = min(both)
+        seeds = f"{replicates:,} replicates instead of {parts.replicates}"
+        return f"it would take both {seeds} and about {rows:,} validation examples"
     return "no number of validation examples and replicates within reason would do"
+
+
+def _multiples(parts: Components) -> list[int]:
+    return [parts.replicates * 2**double for double in range(1, 6)]

@@ -42,7 +42,7 @@ RULES: dict[str, Rule] = {
     "non_inferiority": lambda on, asked: non_inferiority(
         on.curve, on.contrasts, asked.margin, asked.confidence
     ),
-    "knee": lambda on, _: knee(on.curve),
+    "knee": lambda on, _: knee(on.curve, on.contrasts),
     "budget": lambda on, asked: rules.budget(on.curve, asked.max_parameters, asked.max_bytes),
     "best": lambda on, _: rules.best(on.curve),
 }

@@ -1,22 +1,24 @@
 """The knee of the capacity curve."""
 
 import warnings
-from math import hypot, log10
+from math import log10
 
+from capsearch.selection.contrasts import Contrasts
 from capsearch.selection.curve import CapacityCurve, size_of
 from capsearch.selection.rules import Verdict, undecided
 
+INTERVAL = 0.025  # on either side: 95 %
 FEWEST = 4  # points; the ends cannot be knees, and of one inner point there is nothing to choose
 
 
-def knee(curve: CapacityCurve) -> Verdict:
+def knee(curve: CapacityCurve, contrasts: Contrasts) -> Verdict:
     """Where the mean loss over log capacity bends most (Satopaa et al. 2011, "Kneedle"; kneed).
 
     Only the part up to the best is read: what rises after it is no fall that has ended. The points
     are scaled to a unit square, so the method sees the shape and not the noise: a curve of pure
-    noise has knees, too. Hence it refuses a fall from the smallest to the best of less than two
-    standard errors of their difference, taken as independent; that is crude, and finding a knee is
-    no evidence that it costs little: it moves with the sizes that were tried.
+    noise has knees, too. Hence it refuses a fall from the smallest to the best that lies within its
+    own 95 % interval of none. A knee is no evidence that it costs little: it moves with the sizes
+    that were tried, and noise moves it from size to size.
 
     By hand, sizes 10, 100, ..., 10^5 with losses 0.60, 0.32, 0.30, 0.29, 0.28: scaled, x = 0, 1/4,
     1/2, 3/4, 1 and the fall is 0, 0.875, 0.9375, 0.96875, 1; fall - x is largest, 0.625, at 100.
@@ -25,10 +27,10 @@ def knee(curve: CapacityCurve) -> Verdict:
     first, last = falling[0], falling[-1]
     if len(falling) < FEWEST:
         return undecided(curve, f"there are fewer than {FEWEST} sizes up to the best")
-    noise = 2.0 * hypot(first.se, last.se)
-    if first.mean - last.mean <= noise:
-        fall = f"the loss falls by {first.mean - last.mean:.4f} in all"
-        return undecided(curve, f"{fall}, no more than twice its standard error ({noise:.4f})")
+    ends = (0, len(falling) - 1)
+    fall, noise = contrasts.gap[ends], contrasts.half_width(INTERVAL)[ends]
+    if fall <= noise:
+        return undecided(curve, f"the loss falls by {fall:.4f} in all, give or take {noise:.4f}")
     from kneed import KneeLocator  # it imports matplotlib
 
     with warnings.catch_warnings():

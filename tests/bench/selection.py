@@ -6,7 +6,10 @@
 import argparse
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -141,27 +144,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=2_000, help="simulated in each cell")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--every-cell", action="store_true", help="print every cell, too")
     asked = parser.parse_args()
     began, results = time.monotonic(), list[Result]()
-    for cell in cells():
-        results += run(cell, asked.studies, asked.seed)
-    print(*summary(results), sep="\n")
+    if asked.every_cell:
+        print("| cell | rule | wrong | claimed and wrong | undecided | times |")
+        print("| --- | --- | --- | --- | --- | --- |")
+    task = partial(run, studies=asked.studies, seed=asked.seed)
+    with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
+        for found in pool.map(task, cells()):
+            results += found
+            if asked.every_cell:
+                print(*map(_line, found), sep="\n", flush=True)
+    print("", *summary(results), sep="\n")
     for what in ("shape", "examples", "replicates", "noise"):
         print("", *by(results, what), sep="\n")
     print("", *curse.tables(asked.studies, asked.seed), sep="\n")
-    if asked.every_cell:
-        print(
-            "\n| cell | rule | wrong | claimed and wrong | undecided | times |\n"
-            + "| --- " * 6
-            + "|"
-        )
-        for r in results:
-            print(
-                f"| {_named(r.cell)} | {r.rule} | {r.wrong:.3f} | {r.claimed:.3f} | "
-                f"{r.undecided:.3f} | {r.times:.2f} |"
-            )
     print(f"\n{len(results)} results in {time.monotonic() - began:.0f} s")
+
+
+def _line(result: Result) -> str:
+    return (
+        f"| {_named(result.cell)} | {result.rule} | {result.wrong:.4f} | {result.claimed:.4f} | "
+        f"{result.undecided:.3f} | {result.times:.2f} |"
+    )
 
 
 if __name__ == "__main__":

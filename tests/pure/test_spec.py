@@ -6,6 +6,7 @@ import pytest
 
 from capsearch import spec
 from capsearch.errors import BadRequest
+from capsearch.selection import Settings
 
 GOOD = """
 [data]
@@ -115,6 +116,30 @@ def test_the_source_judges_its_own_table_in_the_same_breath(tmp_path: Path) -> N
 )
 def test_a_file_that_is_no_study_says_so(tmp_path: Path, text: str, message: str) -> None:
     assert message in "\n".join(mistakes(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("select", "mistake"),
+    [
+        ('rule = "budget"', "select: rule 'budget' needs max_parameters or max_bytes"),
+        ("margin = 0.0", "select.margin: must be greater than 0, not 0.0"),
+        ("margin = inf", "select.margin: must be a finite number, not inf"),
+        ("confidence = 1.0", "select.confidence: must be less than 1, not 1.0"),
+        ("confidence = 5.0", "select.confidence: must be less than 1, not 5.0"),
+        ("max_bytes = 3", "select.max_bytes: must be greater than or equal to 4, not 3"),
+        ("max_parameters = 0", "select.max_parameters: must be greater than or equal to 1, not 0"),
+        ("margins = 0.1", "select.margins: unknown key. Did you mean margin? Known: rule, "
+         "replicates, percent, margin, confidence, max_parameters, max_bytes"),
+    ],
+)  # fmt: skip
+def test_what_a_rule_cannot_use_is_a_mistake(tmp_path: Path, select: str, mistake: str) -> None:
+    assert mistakes(tmp_path, f"{GOOD}[select]\n{select}\n") == [mistake]
+
+
+def test_what_the_rules_are_asked_is_read_from_the_study(tmp_path: Path) -> None:
+    text = GOOD + '[select]\nrule = "budget"\nmax_bytes = 4000\nmargin = 0.02\n'
+    select = spec.read(written(tmp_path, text), lambda _: []).select
+    assert select.settings == Settings(margin=0.02, max_bytes=4000)
 
 
 def test_two_baselines_cannot_share_a_name(tmp_path: Path) -> None:
