@@ -206,10 +206,13 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
     if found is None:
         console.print(f"\nNo size learns 99 % {said}", highlight=False)
     else:
+        named = f"[bold]{found.candidate.label}[/] ({found.parameters:,} parameters)"
+        start = f"{named} is the smallest that learns"
+        if found == probe.sizes[0]:
+            start = f"Even the smallest size tried, {named}, learns"
         console.print(
-            f"\n[bold]{found.candidate.label}[/] ({found.parameters:,} parameters) is the "
-            f"smallest that learns 99 % {said} From this size on a network can fit its training "
-            "rows whatever their labels say, so how well it fits them proves nothing.",
+            f"\n{start} 99 % {said} From this size on a network can fit its training rows "
+            "whatever their labels say, so how well it fits them proves nothing.",
             highlight=False,
         )
     if any(size.unfinished for size in probe.sizes):
@@ -245,7 +248,7 @@ def _how_sure(record: StudyRecord) -> str:
     if record.choice.selected == record.choice.best:
         return f"{said} network, the best itself."
     return (
-        f"{said} network; against the best it costs {doubt.price:.4f} "
+        f"{said} network; against the best it costs {doubt.price:.4f} nats "
         f"({doubt.price_low:.4f} to {doubt.price_high:.4f}, 95 %)."
     )
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from capsearch import search
-from capsearch.records import Trial
-from capsearch.selection import frontier
+from capsearch.records import Outcome, Trial
+from capsearch.selection import frontier, of_finalists
 from capsearch.storage import StudyStore
-from tests.fakes import FakeEngine, driven, spec_of, study_of
+from tests.fakes import FakeEngine, driven, outcome_of, spec_of, study_of
 
 SPEC = spec_of()
 STUDY = study_of(SPEC)
@@ -109,6 +110,32 @@ def test_finalists_are_trained_again_with_fresh_seeds_shared_orders_and_their_ow
     assert [t.id[-2:] for t in replicates] == ["/1"] * half + ["/2"] * half
 
 
+def test_baselines_are_trained_again_too_and_one_that_is_a_finalist_only_once() -> None:
+    spec = spec_of(
+        baseline=[
+            {"name": "original", "units": [4, 4]},
+            {"name": "same", "units": [4, 4]},
+            {"name": "dull", "units": [4, 4], "l2": 0.1},
+            {"name": "broken", "units": [2]},
+        ]
+    )
+    original, same, dull, broken = search.baseline_trials(STUDY, spec, spec.space_for(20))
+    good, bad = outcome_of(original.job), outcome_of(dull.job)
+    trials = [
+        original.ended(good),
+        same.ended(good),
+        dull.ended(replace(bad, val_loss=good.val_loss + 1.0)),
+        broken.ended(Outcome.failed("diverged")),
+    ]
+    replicates = search.replicate_trials(spec, trials)
+    assert [t.id for t in replicates] == [
+        "replicate/baseline/original/1", "replicate/baseline/dull/1",
+        "replicate/baseline/original/2", "replicate/baseline/dull/2",
+    ]  # fmt: skip
+    read = of_finalists(trials, replicates)
+    assert [t.candidate for t in read] == [original.candidate] * 2
+
+
 def test_a_finalist_that_was_still_improving_gets_twice_the_epochs(store: StudyStore) -> None:
     trial = search.baseline_trials(STUDY, SPEC, SPACE)[0]
     flat = (0.5, 0.4, 0.3)
@@ -117,6 +144,6 @@ def test_a_finalist_that_was_still_improving_gets_twice_the_epochs(store: StudyS
 
 
 def _improving(losses: tuple[float, ...]):  # type: ignore[no-untyped-def]
-    from capsearch.records import Curve, Outcome
+    from capsearch.records import Curve
 
     return Outcome(Curve(losses, losses, losses, losses), 3, 0.3, 0.9)

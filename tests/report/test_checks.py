@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capsearch.records import Candidate, Curve, Doubt, Estimate, Job, Outcome, StudyRecord, Trial
 from capsearch.report.checks import CHECKS, with_checks
@@ -232,6 +234,10 @@ def test_cs012_what_the_data_cannot_tell_comes_with_advice() -> None:
     )  # fmt: skip
 
 
+def test_cs009_names_one_share_once() -> None:
+    assert sentence("CS009", RECORD) == "50.0 % positive in every split"
+
+
 def seeds(*curves: tuple[float, ...], se: float) -> StudyRecord:
     one = estimate(50_000, se=se)
     runs = tuple(replicate(one.candidate, i, curved(*c)) for i, c in enumerate(curves))
@@ -244,6 +250,11 @@ def test_cs013_what_a_best_epoch_flatters() -> None:
     assert status("CS013", seeds(*curves, se=0.29)) == "warning"
     assert status("CS013", seeds(*curves, se=0.31)) == "ok"
     assert "0.1500 higher (0.5 standard errors)" in sentence("CS013", seeds(*curves, se=0.29))
+
+
+@given(st.lists(st.lists(st.floats(0.0, 5.0), min_size=2, max_size=6), min_size=2, max_size=5))
+def test_a_best_epoch_never_gains_less_than_nothing(series: list[list[float]]) -> None:
+    assert optimism([curved(*losses).curve for losses in series]) >= 0.0
 
 
 def test_cs013_does_not_apply_to_a_single_seed() -> None:

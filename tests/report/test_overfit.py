@@ -1,6 +1,8 @@
 """When a network overfits is read off its curves, over its fresh seeds, and told as it is."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capsearch.records import Candidate, Curve, Job, Outcome, Trial
 from capsearch.report.overfit import (
@@ -50,6 +52,14 @@ def test_a_curve_that_ends_at_its_lowest_has_not_turned() -> None:
     found = turn_of(trial(0.5, 0.4, 0.3))
     assert found is not None
     assert (found.epoch, found.rise, found.turned) == (3, 0.0, False)
+
+
+@given(st.lists(st.floats(0.0, 5.0), min_size=1, max_size=12))
+def test_loss_never_falls_after_its_turn(val_loss: list[float]) -> None:
+    found = turn_of(trial(*val_loss))
+    assert found is not None
+    assert found.rise >= 0.0
+    assert found.turned == (found.epoch < len(val_loss))
 
 
 def test_a_failed_trial_has_no_turn() -> None:

@@ -84,6 +84,22 @@ def test_a_study_without_baselines_compares_the_best_with_the_selected() -> None
     assert "Crosses: best. Dots: selected." in words
 
 
+def test_the_headline_is_no_surer_than_the_data() -> None:
+    def headline(*, undecided: bool, kept: bool = False) -> str:
+        choice = replace(RECORD.choice, undecided=kept)
+        doubt = replace(RECORD.doubt, undecided=undecided)
+        record = replace(RECORD, choice=choice, doubt=doubt)
+        found = re.search(r"<h1>(.*?)</h1>", render(record, None, draw(record)), re.DOTALL)
+        assert found
+        return " ".join(found[1].split())
+
+    network = "Layers of 4-252-201 units"
+    assert headline(undecided=False) == f"{network} are enough: 92,319 parameters"
+    assert headline(undecided=True) == f"{network} may be enough: 92,319 parameters"
+    kept = headline(undecided=True, kept=True)
+    assert kept == f"Undecided, so the best is kept. {network}: 92,319 parameters"
+
+
 def test_files_are_replaced_in_one_step(tmp_path: Path) -> None:
     first = write(RECORD, tmp_path, None)
     second = write(RECORD, tmp_path, PLACE)

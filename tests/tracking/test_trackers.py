@@ -22,6 +22,7 @@ from capsearch.tracking import Tracker, open_tracker, ui_command
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.memory import MemoryTracker
 from capsearch.tracking.mlflow import MlflowTracker
+from capsearch.tracking.runs import note_of
 from tests.contracts.tracker import TrackerContract
 from tests.samples import record_of
 from tests.servers import MlflowServer, free_port, wait_for
@@ -386,3 +387,11 @@ def test_the_ui_answers_on_loopback_over_the_right_store(tmp_path: Path) -> None
     finally:
         os.killpg(ui.pid, signal.SIGKILL)
         ui.wait()
+
+
+def test_the_note_of_a_study_names_its_warnings_by_code() -> None:
+    record = record_of()
+    assert record.warnings
+    for check in record.warnings:
+        assert f"- {check.code} {check.sentence}\n" in note_of(record)
+    assert "No check warns." in note_of(replace(record, checks=()))

@@ -18,7 +18,7 @@ def openings(record: StudyRecord) -> Answer:
         return warning(
             f"other studies opened this test split {times}: the more looks, the less of a test"
         )
-    return ok(f"test split opened once, {record.test.opened_at}, after the choice was made")
+    return ok(f"test split opened once, {record.test.opened_at[:10]}, after the choice was made")
 
 
 def duplicates(record: StudyRecord) -> Answer:
@@ -34,7 +34,8 @@ def balance(record: StudyRecord) -> Answer:
     """CS009: classes of unequal size, or splits with unequal classes."""
     shares = record.study.data.balance
     low, high = min(shares.values()), max(shares.values())
-    positive = f"{100 * low:.1f} to {100 * high:.1f} % positive"
+    ends = dict.fromkeys(f"{100 * share:.1f}" for share in (low, high))
+    positive = f"{' to '.join(ends)} % positive"
     if min(low, 1.0 - high) < RAREST:
         return warning(
             f"unequal classes, {positive}: accuracy flatters whoever always names the larger one"
