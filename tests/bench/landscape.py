@@ -144,7 +144,7 @@ class Landscape:
     @cached_property
     def _scale(self) -> tuple[np.ndarray, np.ndarray]:
         raw: np.ndarray = np.array([features(c) for c in self.oracle.candidates])
-        return raw.mean(axis=0), raw.std(axis=0)
+        return np.asarray(raw.mean(axis=0)), np.asarray(raw.std(axis=0))
 
     @cached_property
     def _lengths(self) -> np.ndarray:
@@ -152,7 +152,7 @@ class Landscape:
 
     @cached_property
     def _points(self) -> np.ndarray:
-        return self._inputs / self._lengths
+        return np.asarray(self._inputs / self._lengths)
 
     def _scaled(self, candidates: list[Candidate]) -> np.ndarray:
         mean, deviation = self._scale
