@@ -27,3 +27,12 @@ def initial_weights(candidate: Candidate, features: int, seed: int) -> list[np.n
 def row_order(order: int, epoch: int, rows: int) -> np.ndarray:
     """The order of the training rows in an epoch (0-based), an int64 permutation of `rows`."""
     return np.random.default_rng([order, 1, epoch]).permutation(rows)
+
+
+def halves(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of two random halves, sorted: the same for all jobs, so that rows can be paired.
+
+    Of an odd number the second half has one more.
+    """
+    order = np.random.default_rng([rows, 3]).permutation(rows)
+    return np.sort(order[: rows // 2]), np.sort(order[rows // 2 :])

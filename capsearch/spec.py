@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from capsearch.errors import BadRequest
-from capsearch.records import Candidate
+from capsearch.records import Candidate, StopOn
 from capsearch.selection.rules import BYTES, Settings
 from capsearch.space import Integers, Reals, Space
 
@@ -78,6 +78,7 @@ class Training(Table):
     dropout: Share = 0.0
     epochs: Positive = 40
     patience: Positive = 4
+    stop_on: StopOn = "all"  # "half": one half of the validation rows stops, the other ranks
 
 
 class Search(Table):
@@ -163,7 +164,7 @@ class StudySpec(Table):
 
     def fixed(self) -> Candidate:
         """The value of each dimension where the space does not search it."""
-        chosen = self.training.model_dump(exclude={"epochs", "patience"})
+        chosen = self.training.model_dump(exclude={"epochs", "patience", "stop_on"})
         return Candidate(units=(), **chosen)
 
     def space_for(self, features: int) -> Space:

@@ -7,6 +7,8 @@ What every engine promises, and `tests/contracts/engine.py` checks of each:
   `capsearch.randomness`, so two engines given one job start alike and see the same batches;
 - after every epoch the validation rows are scored with dropout off; training ends `patience`
   epochs after the best one, and figures and weights are those of the best epoch;
+- with `stop_on = "half"` the best epoch is that of one half of these rows, and every figure is of
+  the other half (`looks`);
 - losses are data losses: the L1 and L2 penalties steer training and are not counted;
 - a job that diverges is a failed outcome with its reason, not an exception.
 """
@@ -17,8 +19,9 @@ from typing import Protocol
 
 import numpy as np
 
-from capsearch.data.source import SearchData
-from capsearch.records import Job, Outcome
+from capsearch.data.source import Rows, SearchData
+from capsearch.randomness import halves
+from capsearch.records import Job, Outcome, StopOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,14 @@ class Trained:
 def diverged(epoch: int) -> str:
     """The reason of a job whose training or validation loss is not finite after `epoch`."""
     return f"diverged: loss became NaN or infinite at epoch {epoch}"
+
+
+def looks(validation: Rows, stop_on: StopOn) -> tuple[Rows, Rows]:
+    """The rows that stop training, and the rows that figures are of; the very same for "all"."""
+    if stop_on == "all":
+        return validation, validation
+    stopping, judging = (Rows(validation.x[h], validation.y[h]) for h in halves(len(validation)))
+    return stopping, judging
 
 
 class Engine(Protocol):

@@ -10,8 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
+from capsearch.engine.base import looks
 from capsearch.engine.kernels import Inputs, Plan, by_columns
 from capsearch.randomness import row_order
+from capsearch.records import StopOn
 
 SPARSE_BELOW = 0.5  # share of nonzeros under which the sparse product is as fast, at 4 to 64 units
 _ONES = np.empty(0, np.int64), np.empty(0, np.int32)
@@ -49,6 +51,8 @@ class Batches:
         self.is_sparse = pays_sparse(data.train)
         self.train = inputs_of(data.train, as_sparse=self.is_sparse)
         self.validation = inputs_of(data.validation, as_sparse=self.is_sparse)
+        self._looks: dict[StopOn, tuple[Inputs, Inputs]]
+        self._looks = {"all": (self.validation, self.validation)}
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
 
@@ -60,6 +64,17 @@ class Batches:
             if sum(map(_bytes, self._plans.values())) + _bytes(plan) <= PLAN_BYTES:
                 self._plans[key] = plan
             return plan
+
+    def look(self, stop_on: StopOn) -> tuple[Inputs, Inputs]:
+        """The rows that stop training and the rows that figures are of; one object for "all"."""
+        with self._lock:
+            if stop_on not in self._looks:
+                stopping, judging = looks(self.data.validation, stop_on)
+                self._looks[stop_on] = (
+                    inputs_of(stopping, as_sparse=self.is_sparse),
+                    inputs_of(judging, as_sparse=self.is_sparse),
+                )
+            return self._looks[stop_on]
 
     def keep_only(self, orders: Collection[int]) -> None:
         """Drop the plans of all other orders: replicates do not come back to an old one."""

@@ -13,7 +13,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import Trained, diverged
+from capsearch.engine.base import Trained, diverged, looks
 from capsearch.model import build, optimizer
 from capsearch.randomness import row_order
 from capsearch.records import Curve, Job, Outcome
@@ -25,6 +25,7 @@ SERIES = {
     "val_loss": "val_cross_entropy",
     "val_accuracy": "val_accuracy",
 }
+VALIDATION = ("val_cross_entropy", "val_accuracy")
 
 
 class FitEngine:
@@ -53,6 +54,12 @@ def _train(job: Job, data: SearchData) -> Trained:
         "val_cross_entropy", mode="min", patience=job.patience, restore_best_weights=True
     )
     batches = _Batches(data.train, job.candidate.batch_size)
+    stopping_rows, judging_rows = looks(data.validation, job.stop_on)
+    judged: list[dict[str, float]] = []
+    judging = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: judged.append(_figures(model, judging_rows))
+    )
+    look_again = [] if judging_rows is stopping_rows else [judging]
     # Not `PyDataset.on_epoch_end`: Keras also calls that after its look at the first batches.
     shuffling = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: batches.reorder(
@@ -61,19 +68,21 @@ def _train(job: Job, data: SearchData) -> Trained:
     )
     history = model.fit(
         batches,
-        validation_data=_Batches(data.validation, VALIDATION_BATCH),
+        validation_data=_Batches(stopping_rows, VALIDATION_BATCH),
         epochs=job.epochs,
-        callbacks=[shuffling, stopping, keras.callbacks.TerminateOnNaN()],
+        callbacks=[shuffling, *look_again, stopping, keras.callbacks.TerminateOnNaN()],
         shuffle=False,
         verbose=0,
     ).history
     seconds = time.perf_counter() - started
-    curve = Curve(**{ours: tuple(map(float, history[theirs])) for ours, theirs in SERIES.items()})
-    finite = np.isfinite(curve.loss) & np.isfinite(curve.val_loss)
+    shown = history | {name: [each[name] for each in judged] for name in VALIDATION if judged}
+    curve = Curve(**{ours: tuple(map(float, shown[theirs])) for ours, theirs in SERIES.items()})
+    stopped_on = history["val_cross_entropy"]
+    finite = np.isfinite([curve.loss, curve.val_loss, stopped_on]).all(axis=0)
     if not finite.all():
         return Trained(Outcome.failed(diverged(int(np.argmin(finite)) + 1), curve, seconds), ())
-    losses = _losses(model, data.validation)
-    best = int(np.argmin(curve.val_loss))
+    best = int(np.argmin(stopped_on))
+    losses = _losses(model, judging_rows)
     outcome = Outcome(
         curve=curve,
         best_epoch=best + 1,
@@ -83,6 +92,11 @@ def _train(job: Job, data: SearchData) -> Trained:
         val_losses=losses,
     )
     return Trained(outcome, tuple(np.asarray(w) for w in model.get_weights()))
+
+
+def _figures(model: keras.Model, rows: Rows) -> dict[str, float]:
+    found = model.evaluate(_Batches(rows, VALIDATION_BATCH), verbose=0, return_dict=True)
+    return {name: found[name.removeprefix("val_")] for name in VALIDATION}
 
 
 def _losses(model: keras.Model, rows: Rows) -> np.ndarray:

@@ -79,7 +79,8 @@ def _train(job: Job, batches: Batches) -> Trained:
     size, rows = job.candidate.batch_size, len(batches.data.train)
     net, rule = network(job, batches.features, sparse=batches.is_sparse), rule_of(job)
     epochs: list[tuple[float, float, float, float]] = []
-    losses = np.empty(len(batches.data.validation), np.float32)
+    stopping, judging = batches.look(job.stop_on)
+    losses, unread = (np.empty(len(look.labels), np.float32) for look in (judging, stopping))
     best, best_loss, kept = 0, math.inf, (net.kernel, net.rest, losses)
     for epoch in range(job.epochs):
         plan = batches.plan(job.order, size, epoch)
@@ -87,11 +88,14 @@ def _train(job: Job, batches: Batches) -> Trained:
         epochs.append(
             (
                 *train_epoch(batches.train, plan, net, rule, min(size, rows), steps),
-                *score(batches.validation, net, SCORING_ROWS, losses),
+                *score(judging, net, SCORING_ROWS, losses),
             )
         )
         loss, _, val_loss, _ = epochs[-1]
-        if not math.isfinite(loss) or not math.isfinite(val_loss):
+        finite = math.isfinite(loss) and math.isfinite(val_loss)
+        if stopping is not judging:
+            val_loss = score(stopping, net, SCORING_ROWS, unread)[0]
+        if not finite or not math.isfinite(val_loss):
             seconds = time.perf_counter() - started
             return Trained(Outcome.failed(diverged(epoch + 1), _curve(epochs), seconds), ())
         if val_loss < best_loss:
@@ -103,7 +107,7 @@ def _train(job: Job, batches: Batches) -> Trained:
     outcome = Outcome(
         curve=_curve(epochs),
         best_epoch=best + 1,
-        val_loss=best_loss,
+        val_loss=epochs[best][2],
         val_accuracy=epochs[best][3],
         seconds=time.perf_counter() - started,
         val_losses=val_losses,

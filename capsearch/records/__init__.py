@@ -4,7 +4,7 @@ Nothing here knows Keras, Optuna or MLflow: a record can cross a process border,
 and be read back equal (`as_dict` and `from_dict` of the records that are stored).
 """
 
-from capsearch.records.candidate import Candidate, Job, digest_of
+from capsearch.records.candidate import Candidate, Job, StopOn, digest_of
 from capsearch.records.outcome import Curve, Group, Outcome, Trial
 from capsearch.records.study import (
     Check,
@@ -31,6 +31,7 @@ __all__ = [
     "Job",
     "Outcome",
     "RungEvidence",
+    "StopOn",
     "Study",
     "StudyRecord",
     "TestScore",

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+StopOn = Literal["all", "half"]
 
 
 def digest_of(value: object) -> str:
@@ -56,7 +58,8 @@ class Job:
 
     `seed` makes the initial weights and the dropout masks, `order` the order of the rows in every
     epoch. Jobs with the same replicate share their order, so that an engine may train them side by
-    side on the same batches.
+    side on the same batches. `stop_on` says which validation rows stop training: with "half", one
+    half of them does, and the losses of the outcome are those of the other half.
     """
 
     candidate: Candidate
@@ -64,6 +67,7 @@ class Job:
     order: int
     epochs: int
     patience: int
+    stop_on: StopOn = "all"
 
     @property
     def key(self) -> str:
@@ -72,11 +76,18 @@ class Job:
 
     @classmethod
     def of(
-        cls, candidate: Candidate, *, study_seed: int, replicate: int, epochs: int, patience: int
+        cls,
+        candidate: Candidate,
+        *,
+        study_seed: int,
+        replicate: int,
+        epochs: int,
+        patience: int,
+        stop_on: StopOn = "all",
     ) -> Self:
         """Both seeds come from (study seed, candidate, replicate) alone: not from any worker."""
-        seed = _seed([study_seed, candidate.key, replicate])
-        return cls(candidate, seed, _seed([study_seed, replicate]), epochs, patience)
+        seed, order = _seed([study_seed, candidate.key, replicate]), _seed([study_seed, replicate])
+        return cls(candidate, seed, order, epochs, patience, stop_on)
 
     def longer(self, epochs: int) -> Self:
         """The same job with more epochs; the first ones repeat exactly."""

@@ -43,6 +43,7 @@ def job_of(spec: StudySpec, candidate: Candidate, replicate: int = 0, epochs: in
         replicate=replicate,
         epochs=epochs or spec.training.epochs,
         patience=spec.training.patience,
+        stop_on=spec.training.stop_on,
     )
 
 

@@ -1,12 +1,13 @@
 """What every engine promises; `tests/engine/` runs these against each of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import Engine
+from capsearch.engine.base import Engine, looks
 from capsearch.model import build
 from capsearch.records import Candidate, Job
 from capsearch.space import count_parameters
@@ -83,6 +84,26 @@ class EngineContract:
         losses = np.logaddexp(0.0, z) - data.validation.y * z
         assert float(losses.mean()) == pytest.approx(trained.outcome.val_loss, rel=1e-4)
         assert model.count_params() == count_parameters(candidate.units, data.features)
+
+    def test_one_half_of_the_validation_rows_can_stop_and_the_other_judge(
+        self, engine: Engine
+    ) -> None:
+        """Each half alone gives the same: one stops where it stops, one says what that is worth."""
+        data, hasty = toy_data(), Candidate((16,), learning_rate=0.3, batch_size=64)
+        asked = job(hasty, epochs=60, patience=3)
+        stop, judge = (SearchData(data.train, rows) for rows in looks(data.validation, "half"))
+        (divided,) = engine.train([replace(asked, stop_on="half")], data)
+        (stopped,) = engine.train([asked], stop)
+        judged = engine.train([replace(asked, patience=60)], judge)[0].outcome.curve
+        outcome, epochs = divided.outcome, len(divided.outcome.curve)
+        assert outcome.best_epoch == stopped.outcome.best_epoch == epochs - 3
+        assert outcome.curve.val_loss == pytest.approx(judged.val_loss[:epochs], rel=1e-4)
+        assert outcome.curve.val_accuracy == pytest.approx(judged.val_accuracy[:epochs], abs=1e-6)
+        assert outcome.val_loss == pytest.approx(judged.val_loss[outcome.best_epoch - 1], rel=1e-4)
+        assert outcome.val_losses is not None
+        assert outcome.val_losses.shape == (50,)
+        for ours, theirs in zip(divided.weights, stopped.weights, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
     def test_a_diverging_job_is_an_outcome_and_spares_the_others(self, engine: Engine) -> None:
         wild = Candidate((4,), learning_rate=1e30, batch_size=64, optimizer="sgd")

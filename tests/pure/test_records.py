@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,8 +34,13 @@ def test_a_candidate_survives_json(candidate: Candidate) -> None:
 def test_seeds_depend_on_the_study_the_candidate_and_the_replicate_alone(
     candidate: Candidate, replicate: int
 ) -> None:
-    def job(**changes: int) -> Job:
-        settings = {"study_seed": 0, "replicate": replicate, "epochs": 3, "patience": 2} | changes
+    def job(**changes: Any) -> Job:
+        settings: dict[str, Any] = {
+            "study_seed": 0,
+            "replicate": replicate,
+            "epochs": 3,
+            "patience": 2,
+        } | changes
         return Job.of(candidate, **settings)
 
     assert job() == job()
@@ -42,6 +49,18 @@ def test_seeds_depend_on_the_study_the_candidate_and_the_replicate_alone(
     assert job(study_seed=1).order != job().order
     other = Job.of(Candidate((9, 9, 9, 9)), study_seed=0, replicate=replicate, epochs=3, patience=2)
     assert other.order == job().order
+
+
+def test_jobs_that_differ_in_anything_have_other_keys() -> None:
+    job = Job(Candidate((4,)), seed=1, order=2, epochs=11, patience=3)
+    others = [
+        replace(job, candidate=Candidate((4,), l1=1e-9)),
+        replace(job, seed=12, order=2, epochs=1),
+        replace(job, seed=2, order=1),
+        replace(job, patience=31),
+        replace(job, stop_on="half"),
+    ]
+    assert len({j.key for j in [job, *others]}) == 6
 
 
 def test_a_key_is_the_same_on_every_machine() -> None:

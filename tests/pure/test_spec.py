@@ -89,7 +89,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         "space.dropout: high (1.2) must be below 1.0",
         "training.epochs: must be greater than or equal to 1, not 0",
         "training.optimiser: unknown key. Did you mean optimizer? Known: optimizer, batch_size, "
-        "learning_rate, l1, l2, dropout, epochs, patience",
+        "learning_rate, l1, l2, dropout, epochs, patience, stop_on",
         "search: rungs (5) must not be above trials (4)",
         "select.rule: must be 'one_std_err', 'pct_loss', 'non_inferiority', 'knee', 'budget' or "
         "'best', not 'bset'",

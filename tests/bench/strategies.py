@@ -1,0 +1,224 @@
+"""Search strategies on the oracle: the real plans, many times, by landscape or by training.
+
+`python -m tests.bench.strategies` after `python -m tests.bench.oracle build`. Searches that are
+finished are kept beside the oracle, so that the command goes on where it was cut.
+"""
+
+import argparse
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from threadpoolctl import threadpool_limits
+
+from capsearch import search
+from capsearch.data import cache
+from capsearch.records import Candidate, Job, Outcome, Trial
+from capsearch.selection import CapacityCurve, choose
+from capsearch.spec import StudySpec
+from capsearch.study import finalists
+from tests.bench.landscape import Landscape, milliseconds
+from tests.bench.oracle import STUDIES, Ground, Oracle
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ladder, grow": {"strategy": "ladder", "grow": True},
+    "ladder": {"strategy": "ladder", "grow": False},
+    "tpe": {"strategy": "tpe"},
+    "random": {"strategy": "random"},
+    "nsga2": {"strategy": "nsga2"},
+}
+CHANCE = float(np.log(2))
+MORE_SEEDS = 8  # of a choice that was trained, to know its loss
+Answer = Callable[[Sequence[Job]], list[Outcome]]
+Truth = Callable[[list[Candidate]], np.ndarray]
+Task = tuple[str, int]  # variant, seed
+Runs = Callable[[list[Task]], Iterable["Found"]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one search chose."""
+
+    variant: str
+    seed: int
+    parameters: int
+    loss: float  # what the choice's replicates average in the long run
+    best: float  # the same of its best finalist
+    curve: tuple[float, ...]  # lowest mean of the replicates below the upper edge of every rung
+    seconds: float  # of the search's training on two cores, without the replicates
+
+
+class Shelf:
+    """Optuna's studies in memory."""
+
+    def __init__(self) -> None:
+        self._studies: dict[str, optuna.Study] = {}
+
+    def optuna_study(self, name: str, objectives: int = 1) -> optuna.Study:
+        made = optuna.create_study(directions=["minimize"] * objectives)
+        return self._studies.setdefault(name, made)
+
+
+def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
+    changed = VARIANTS[variant] | {"seed": seed}
+    asked = ground.spec.model_dump()
+    asked["search"] = {"trials": 96, "rungs": ground.spec.search.rungs} | changed
+    return StudySpec.model_validate(asked | {"baseline": ()})
+
+
+def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
+    """The trials of a whole search, by the study's own plan."""
+    plan, ended = search.Ladder.of(ground.study, spec, ground.space, Shelf()), list[Trial]()
+    while taken := plan.take(32):
+        for trial, outcome in zip(taken, answer([t.job for t in taken]), strict=True):
+            ended.append(trial.ended(outcome))
+            plan.tell(ended[-1])
+    return ended
+
+
+def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -> Found:
+    """One search, its replicates, and the study's choice."""
+    spec = asking(ground, variant, seed)
+    trials = searched(ground, spec, answer)
+    again = search.replicate_trials(spec, trials)
+    outcomes = answer([t.job for t in again])
+    replicates = [t.ended(o) for t, o in zip(again, outcomes, strict=True)]
+    estimates = finalists(replicates)
+    curve = CapacityCurve(estimates)
+    choice = choose(curve, replicates, spec.select.rule, spec.select.percent)
+    loss, best = truth([choice.selected.candidate, choice.best.candidate]).tolist()
+    times = [milliseconds(t.candidate, len(t.outcome.curve)) for t in trials if t.outcome]
+    return Found(
+        variant,
+        seed,
+        choice.selected.parameters,
+        loss,
+        best,
+        lowest_below(ground, [(e.parameters, e.mean) for e in estimates]),
+        seconds=sum(times) / 1000,
+    )
+
+
+def lowest_below(ground: Ground, points: Iterable[tuple[int, float]]) -> tuple[float, ...]:
+    """The lowest loss of all sizes up to each rung; a model without parameters has log 2."""
+    points = list(points)
+    edges = ground.study.ladder[1:]
+    return tuple(min([CHANCE, *(m for p, m in points if p < edge)]) for edge in edges)
+
+
+def simulated(landscape: Landscape, task: Task) -> Found:
+    def answer(jobs: Sequence[Job]) -> list[Outcome]:
+        return [landscape.outcome(job) for job in jobs]
+
+    return run(landscape.ground, answer, landscape.loss_of, *task)
+
+
+def trained(ground: Ground, threads: int) -> Callable[[Task], Found]:
+    """Searches whose every trial is trained. The truth is the mean of eight more seeds."""
+    from capsearch.engine.packed import PackedEngine  # compiles for seconds
+
+    data, engine = cache.load(ground.data), PackedEngine(threads=threads)
+    training = ground.spec.training
+
+    def answer(jobs: Sequence[Job]) -> list[Outcome]:
+        return [t.outcome for t in engine.train(jobs, data)]
+
+    def truth(candidates: list[Candidate]) -> np.ndarray:
+        seeds = range(101, 101 + MORE_SEEDS)
+        jobs = [
+            Job.of(c, study_seed=1000, replicate=r, epochs=training.epochs,
+                   patience=training.patience)
+            for c in candidates for r in seeds
+        ]  # fmt: skip
+        losses = np.array([outcome.val_loss for outcome in answer(jobs)])
+        means: np.ndarray = losses.reshape(len(candidates), -1).mean(axis=1)
+        return means
+
+    return lambda task: run(ground, answer, truth, *task)
+
+
+def collect(path: Path, runs: Runs, searches: int) -> list[Found]:
+    """All searches, those in the file not run again."""
+    found = [Found(**json.loads(line)) for line in path.open()] if path.is_file() else []
+    done = {(f.variant, f.seed) for f in found}
+    left = [(v, s) for s in range(searches) for v in VARIANTS if (v, s) not in done]
+    with path.open("a") as file:
+        for each in runs(left):
+            found.append(each)
+            file.write(json.dumps(asdict(each)) + "\n")
+            file.flush()
+    return [f for f in found if f.seed < searches and f.variant in VARIANTS]
+
+
+def table(landscape: Landscape, found: Sequence[Found]) -> str:
+    """Means over the searches with 95 % bootstrap intervals, as Markdown."""
+    size, loss = landscape.reference
+    lowest = float(landscape.height.min())
+    sizes = landscape.oracle.parameters[landscape.known].tolist()
+    oracle = lowest_below(landscape.ground, zip(sizes, landscape.height.tolist(), strict=True))
+    lines = [
+        "| strategy | searches | loss above the oracle's choice | times its parameters | "
+        "best finalist above the oracle's best | whole curve above the oracle's | training, s |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for variant in VARIANTS:
+        mine = [f for f in found if f.variant == variant]
+        if not mine:
+            continue
+        cells = [
+            interval(np.array([f.loss - loss for f in mine]), "{:+.4f}"),
+            interval(np.log([f.parameters / size for f in mine]), "{:.2f}", np.exp),
+            interval(np.array([f.best - lowest for f in mine]), "{:+.4f}"),
+            interval(np.array([np.mean(f.curve) for f in mine]) - np.mean(oracle), "{:+.4f}"),
+            interval(np.array([f.seconds for f in mine]), "{:.1f}"),
+        ]  # fmt: skip
+        lines.append(f"| {variant} | {len(mine)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def interval(
+    values: np.ndarray, form: str, back: Callable[[float], float] = lambda value: value
+) -> str:
+    """Mean and percentile bootstrap, 10,000 resamples of the searches."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(10_000, len(values)))].mean(axis=1)
+    shown = [form.format(back(v)) for v in (values.mean(), *np.quantile(means, [0.025, 0.975]))]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", choices=STUDIES, help="only this one")
+    parser.add_argument("--searches", type=int, default=30)
+    parser.add_argument("--real", action="store_true", help="train instead of asking the landscape")
+    parser.add_argument("--processes", type=int, default=2, help="threads with --real")
+    parser.add_argument("--cache", type=Path, default=cache.default_root())
+    asked = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    threadpool_limits(1)
+    for name in [asked.study] if asked.study else STUDIES:
+        ground = Ground.of(name, asked.cache)
+        landscape = Landscape(ground, Oracle.load(ground, asked.cache))
+        size, loss = landscape.reference
+        print(f"\n{name}: {len(landscape.oracle.candidates):,} candidates; the oracle's choice has "
+              f"{size:,} parameters and a loss of {loss:.4f}; its lowest loss is "
+              f"{landscape.height.min():.4f}\nerror of the landscape: {landscape.error()}\n",
+              flush=True)  # fmt: skip
+        beside = ground.folder(asked.cache) / ("real.jsonl" if asked.real else "searches.jsonl")
+        if asked.real:
+            found = collect(beside, partial(map, trained(ground, asked.processes)), asked.searches)
+        else:
+            with multiprocessing.get_context("fork").Pool(asked.processes) as pool:
+                ask = partial(simulated, landscape)
+                found = collect(beside, partial(pool.imap_unordered, ask), asked.searches)
+        print(table(landscape, found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
