@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import inf, sqrt
 
@@ -22,7 +23,7 @@ class CapacityCurve:
         if any(b.parameters <= a.parameters for a, b in pairwise(self.points)):
             raise ValueError("the points of a capacity curve must grow in parameters")
 
-    @property
+    @cached_property
     def best(self) -> Estimate:
         """The lowest mean loss; of equal ones the smallest."""
         return min(self.points, key=lambda p: (p.mean, p.parameters))
