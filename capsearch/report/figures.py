@@ -84,7 +84,7 @@ def overfit_pair(pair: Sequence[Overfit]) -> str:
         for network, marker, colour in zip(pair, ("x", "o"), (RED, BLUE), strict=True):
             series = [curve.val_loss for curve in network.curves]
             for losses in series:
-                axes.plot(range(1, len(losses) + 1), losses, "-", color=colour, lw=0.9, alpha=0.28)
+                axes.plot(range(1, len(losses) + 1), losses, "-", color=colour, lw=1.0, alpha=0.4)
             mean, turn = _mean(series), network.epoch.mean
             epochs = range(1, len(mean) + 1)
             label = (
