@@ -51,7 +51,8 @@ class BackgroundTracker:
         A server that hangs is not waited for: whoever closes has more to put away.
         """
         self._may = lambda: False
-        for waiting in (self._made, *self._left):
+        self._made.cancel()
+        for waiting in self._left:
             waiting.cancel()
         closed = self._pool.submit(self._close)
         self._pool.shutdown(wait=False)
