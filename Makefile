@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 # What failed half-way is made anew.
 .DELETE_ON_ERROR:
 
-.PHONY: help venv study test lint bench system clean
+.PHONY: help venv study test torture lint bench system clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -22,6 +22,9 @@ study: $(VENV)/installed  ## Set everything up, then run the IMDB study
 
 test: system lint  ## Set everything up, then check style, types and imports, and run the tests
 	@$(BIN)/python -m pytest
+
+torture: system $(VENV)/developing  ## Set everything up, then kill studies at random, for long (ARGS=--help)
+	@$(BIN)/python -m tests.faults.torture $(ARGS)
 
 lint: $(VENV)/developing  ## Check style and types
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven more processes
+
 
 def free_port() -> int:
     with closing(socket.socket()) as probe:
@@ -109,7 +111,7 @@ class MlflowServer:
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), "--backend-store-uri", store, *artifacts],
             cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            start_new_session=True, env=os.environ | QUIET,
         )  # fmt: skip
         wait_for(f"{self.uri}/health")
 

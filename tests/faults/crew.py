@@ -56,7 +56,7 @@ class Crew:
 
     def wait(self, crew: Sequence[threading.Thread]) -> list[Trial]:
         for thread in crew:
-            thread.join(120)
+            thread.join(300)
         if self.errors:
             raise self.errors[0]
         return sorted(self.ended, key=lambda t: t.id)

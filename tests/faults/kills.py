@@ -66,7 +66,7 @@ class Crew:
         assert self.driver is not None
         assert self.worker is not None
         for process in (self.driver, self.worker):
-            process.wait(timeout=300)
+            process.wait(timeout=900)
             assert process.returncode == 0, self.place.said(process)
             assert "Traceback" not in self.place.said(process)
 
@@ -136,7 +136,7 @@ def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int
     before, began, last = _waited(line), time.monotonic(), 0.0
     process.send_signal(number)
     while (code := process.poll()) is None:
-        assert time.monotonic() - began < 120, f"outlived {number.name}"
+        assert time.monotonic() - began < 300, f"outlived {number.name}"
         last = max(last, _waited(line))
         time.sleep(0.02)
     return code, time.monotonic() - began - max(last - before, 0.0)
@@ -189,5 +189,6 @@ def ending(place: Place) -> Iterator[Place]:
     except BaseException:
         for process in place.started:
             process.kill()
+            process.wait()
         raise
     place.end()

@@ -41,12 +41,12 @@ def outage(
                 if back:
                     assert until(lambda: reached(back))
                     server.start()
-            assert process.wait(300) == 0, place.said(process)
+            assert process.wait(600) == 0, place.said(process)
             if server.process is None:
                 assert "when it is back" in " ".join(place.said(process).split())
                 server.start()
             again = place.study()
-            assert again.wait(120) == 0, place.said(again)
+            assert again.wait(600) == 0, place.said(again)
             assert "Traceback" not in place.said(process) + place.said(again)
             assert not check_complete(place).failed
             return shown(folder / "server.db", folder / "artifacts")

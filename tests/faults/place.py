@@ -123,7 +123,7 @@ class Place:
         return self.folder / f"{number}.{kind}"
 
 
-def until(true: Any, seconds: float = 120.0, pause: float = 0.05) -> bool:
+def until(true: Any, seconds: float = 600.0, pause: float = 0.05) -> bool:
     """Whether `true()` came to be in time."""
     ends = time.monotonic() + seconds
     while not true():

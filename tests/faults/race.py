@@ -32,7 +32,7 @@ def race(place: Place, workers: int) -> Ended:
     """All end with 0; the split was opened once, one report was recorded and lies there."""
     everybody = [place.study(), *(place.worker() for _ in range(workers))]
     for process in everybody:
-        process.wait(timeout=600)
+        process.wait(timeout=1800)
         said = place.said(process)
         assert process.returncode == 0, said
         assert "Traceback" not in said, said

@@ -98,13 +98,13 @@ def test_a_disk_that_fills_up_costs_nothing_that_was_stored(tmp_path: Path) -> N
         known = set(place.ask(ended))
         full = (place.root / "studies.db-wal").stat().st_size // 2
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
-        assert process.wait(60) == 5, place.said(process)
+        assert process.wait(300) == 5, place.said(process)
         said = " ".join(place.said(process).split())
         assert "study storage sqlite:///" in said
         assert "Traceback" not in said
         assert set(place.ask(ended)) >= known
         again = place.study()
-        assert again.wait(120) == 0, place.said(again)
+        assert again.wait(600) == 0, place.said(again)
         found = check_complete(place)
         assert not found.failed
         check_tracking(place, found)
@@ -169,7 +169,7 @@ def test_a_leader_that_sleeps_through_its_lease_finds_the_study_led_by_another(
         assert until(lambda: place.ask(leads) == [(other.pid,)])
         sleeper.send_signal(signal.SIGCONT)
         for process in (sleeper, other):
-            assert process.wait(120) == 0, place.said(process)
+            assert process.wait(600) == 0, place.said(process)
             assert "Traceback" not in place.said(process)
         found = check_complete(place)
         assert not found.failed

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from random import Random
 
@@ -22,12 +23,18 @@ from mlflow import MlflowClient
 
 from tests.faults.checks import Ended, check_complete, check_tracking
 from tests.faults.kills import Crew, Kill, ending
-from tests.faults.place import PHASES, Place
+from tests.faults.outage import outage, undisturbed
+from tests.faults.place import LAST_LOOK, PHASES, REPLICATES, SEARCH, Place
 from tests.faults.race import QUESTION, race
 from tests.place import STUDY
 from tests.servers import Postgres
 
 EACH = 8  # kills in a study, at most
+OUTAGES = [
+    (how, *when)
+    for when in ((SEARCH, REPLICATES), (REPLICATES, LAST_LOOK), (LAST_LOOK, None))
+    for how in (signal.SIGTERM, signal.SIGKILL)
+]
 
 
 @dataclass
@@ -46,7 +53,7 @@ class Torture:
     def undisturbed(self, question: str, name: str) -> Ended:
         with ending(self.place(name, question, postgres=False)) as place:
             process = place.study()
-            assert process.wait(600) == 0, place.said(process)
+            assert process.wait(1800) == 0, place.said(process)
             found = check_complete(place)
             check_tracking(place, found)
             return found
@@ -96,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="torture")
     parser.add_argument("--kills", type=int, default=100, help="at least so many")
     parser.add_argument("--races", type=int, default=20, help="of 8 workers and one study command")
+    parser.add_argument("--outages", type=int, default=6, help="of an MLflow server in a study")
     parser.add_argument("--workers", type=int, default=8, help="in a race")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked = parser.parse_args()
@@ -123,8 +131,15 @@ def main() -> None:
                 shutil.copy(folder / "empty.db", place.root / "mlflow.db")
                 assert race(place, asked.workers) == fair
             print(f"{_minutes(began)} race {number + 1}: one opening, one report", flush=True)
+        stays = undisturbed(folder / "stays", folder / "cache") if asked.outages else None
+        for number, (how, away, back) in zip(range(asked.outages), cycle(OUTAGES), strict=False):
+            seen = outage(folder / f"outage-{number}", folder / "cache", how, away, back)
+            assert seen == stays, f"MLflow holds something else after {how.name} in {away}"
+            print(f"{_minutes(began)} MLflow away from {away} to {back or 'after the end'}, "
+                  f"{how.name}: the same runs, metrics and files", flush=True)  # fmt: skip
     shutil.rmtree(folder)
     print(f"torture: all is well, {len(torture.kills)} kills, {asked.races} races, "
+          f"{asked.outages} outages, "
           f"seed {asked.seed}, {_minutes(began)}")  # fmt: skip
 
 
