@@ -11,7 +11,8 @@ import re
 import signal
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -135,17 +136,17 @@ def study(
     """Run a study to its end: start it, resume it, or find it complete."""
     from capsearch.pipeline import run_study, unchanged
 
-    where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
-    where = replace(
-        where,
-        limits=_limits(threads, workers, trial_timeout, trial_memory),
-        workers=workers,
-        dask=dask,
-        lease=lease,
-        deadline=_seconds(deadline),
-        wait=wait,
-    )
     with _watcher(log_format, name) as watch:
+        where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
+        where = replace(
+            where,
+            limits=_limits(threads, workers, trial_timeout, trial_memory),
+            workers=workers,
+            dask=dask,
+            lease=lease,
+            deadline=_seconds(deadline),
+            wait=wait,
+        )
         if if_changed and (row := unchanged(name, where)) is not None:
             watch.warn(f"unchanged since it was completed: {row.key}")
             document = row.document
@@ -184,16 +185,17 @@ def worker(
 
     if with_parent:
         threading.Thread(target=_end_with_input, daemon=True).start()
-    where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
-    limits = _limits(threads, 1, trial_timeout, trial_memory)
-    where = replace(where, limits=limits, lease=lease, deadline=_seconds(deadline))
     with _watcher(log_format, name) as watch:
+        where = _circumstances(root, storage, tracking_uri, cache, engine, context=context)
+        limits = _limits(threads, 1, trial_timeout, trial_memory)
+        where = replace(where, limits=limits, lease=lease, deadline=_seconds(deadline))
         row = join(name, where, watch)
         watch.warn(f"complete: {row.key}")
 
 
 @app.command(epilog="Example: capsearch report imdb")
 def report(
+    context: typer.Context,
     name: Name,
     root: Root = ROOT,
     storage: Storage = None,
@@ -203,16 +205,18 @@ def report(
     """Make the report of a complete study anew, from its storage; prints the path."""
     from capsearch.pipeline import rebuild_report
 
-    print(rebuild_report(name, _circumstances(root, storage, tracking_uri, cache)).page)
+    where = _circumstances(root, storage, tracking_uri, cache, context=context)
+    print(rebuild_report(name, where).page)
 
 
 @app.command("list", epilog="Example: capsearch list")
-def list_(root: Root = ROOT, storage: Storage = None) -> None:
+def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) -> None:
     """List the studies that can be named, and those in the storage with their state."""
     from capsearch.display import show_studies
     from capsearch.spec import known
     from capsearch.storage import StudyRow, StudyStore, exists
 
+    _refuse_passwords(context)
     url = _storage_url(root, storage)
     rows: tuple[StudyRow, ...] = ()
     if exists(url):
@@ -223,6 +227,7 @@ def list_(root: Root = ROOT, storage: Storage = None) -> None:
 
 @app.command(epilog="Example: capsearch ui --port 5000")
 def ui(
+    context: typer.Context,
     root: Root = ROOT,
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
@@ -230,6 +235,7 @@ def ui(
     """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
     from capsearch.tracking import ui_command
 
+    _refuse_passwords(context)
     uri = _tracking_uri(root, tracking_uri)
     if uri.startswith("http"):
         raise BadRequest(f"--tracking-uri {shown(uri)}: a server has its own UI, at this address")
@@ -256,8 +262,7 @@ def main() -> NoReturn:
     except CapsearchError as error:
         _fail(str(error), error.exit_code)
     except _Stopped as stopped:
-        word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
-        _fail(f"{word}; the same command goes on where this one ended", 128 + stopped.number)
+        _fail(str(stopped), 128 + stopped.number)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -268,6 +273,8 @@ class _Stopped(BaseException):
     """SIGINT or SIGTERM: unwinds everything, so that state is saved."""
 
     def __init__(self, number: int) -> None:
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        super().__init__(f"{word}; the same command goes on where this one ended")
         self.number = number
 
 
@@ -377,11 +384,25 @@ def _seconds(text: str | None) -> float:
     return 3600.0 * hours + 60.0 * minutes + seconds
 
 
-def _watcher(log_format: str, name: str) -> Any:
+@contextmanager
+def _watcher(log_format: str, name: str) -> Iterator[Any]:
+    """The display, or the log, which then also says how the command ends."""
     from capsearch.display import Progress
     from capsearch.log import JsonLog
 
-    return JsonLog(name) if log_format == "json" else Progress(_console(), name)
+    if log_format == "text":
+        with Progress(_console(), name) as progress:
+            yield progress
+        return
+    log = JsonLog(name)
+    try:
+        yield log
+    except CapsearchError as error:
+        log.failed(str(error), error.exit_code)
+        sys.exit(error.exit_code)
+    except _Stopped as stopped:
+        log.failed(str(stopped), 128 + stopped.number)
+        sys.exit(128 + stopped.number)
 
 
 def _cache(cache: Path | None) -> Path:

@@ -133,7 +133,7 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
         f"{test.opened_at}{_others(record)}.",
         highlight=False,
     )
-    for warning in record.warnings:
+    for warning in (*([record.cut] if record.cut else []), *record.warnings):
         console.print(f"[yellow]Note[/] {escape(warning)}.", highlight=False)
     console.print(
         f"[bold]Report[/] {escape(report)}  ({_clock(record.seconds)} in all)", highlight=False

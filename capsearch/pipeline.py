@@ -40,6 +40,7 @@ class Finished:
 def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
     """Start, resume, or find complete the study of this name."""
     watch.phase("reading the data")
+    deadline = Deadline(where.deadline)
     with closing(EngineProcess(where.engine, where.limits)) as engine:  # it starts while we read
         opened = open_study(name, where, watch.warn)
         with closing(opened.store):
@@ -47,23 +48,24 @@ def run_study(name: str, where: Circumstances, watch: Watcher) -> Finished:
                 return _finished(opened, worked=False)
             opened.store.begin(opened.study)
             with (
-                _joined(opened, "study", watch) as member,
+                _joined(opened, "study", watch, deadline) as member,
                 crew_of(opened.study.key, where) as check,
             ):
-                _work(opened, member, engine, watch, until=_published, check=check)
+                _work(opened, member, engine, watch, deadline, until=_published, check=check)
             return _finished(opened, worked=True)
 
 
 def join(name: str, where: Circumstances, watch: Watcher) -> StudyRow:
     """Work on a study beside others, from any machine, until it is complete."""
     watch.phase("reading the data")
+    deadline = Deadline(where.deadline)
     with closing(EngineProcess(where.engine, where.limits)) as engine:
         opened = join_study(name, where, watch.warn)
         with closing(opened.store):
             opened.store.begin(opened.study)
             if not _ended(opened):
-                with _joined(opened, "worker", watch) as member:
-                    _work(opened, member, engine, watch, until=_ended)
+                with _joined(opened, "worker", watch, deadline) as member:
+                    _work(opened, member, engine, watch, deadline, until=_ended)
             return _row(opened)
 
 
@@ -84,11 +86,10 @@ def rebuild_report(name: str, where: Circumstances) -> ReportFiles:
 
 
 @contextmanager
-def _joined(opened: Opened, role: Role, watch: Watcher) -> Iterator[Member]:
+def _joined(opened: Opened, role: Role, watch: Watcher, deadline: Deadline) -> Iterator[Member]:
     """This process as a worker; a second `study` command waits its turn if it was asked to."""
     where, told = opened.where, False
     threads = 0 if where.dask and role == "study" else where.limits.threads
-    deadline = Deadline(where.deadline)
     with ExitStack() as joined:
         while True:
             try:
@@ -111,6 +112,8 @@ def _work(
     member: Member,
     engine: EngineProcess,
     watch: Watcher,
+    deadline: Deadline,
+    *,
     until: Callable[[Opened], bool],
     check: Callable[[], None] = lambda: None,
 ) -> None:
@@ -120,7 +123,7 @@ def _work(
     """
     engine.data = opened.data
     hand = search.Hand(opened.store.board(opened.study), member, engine)
-    deadline, look = Deadline(opened.where.deadline), 0.0
+    look = 0.0
     while True:
         if time.monotonic() > look:
             if until(opened):

@@ -102,6 +102,12 @@ def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | No
 
 
 def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: Warn | None) -> Opened:
+    """The name becomes that of folders, wherever it comes from."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", name):
+        raise BadRequest(
+            f"study {name!r}: a study is named by its file: up to 60 letters, digits, '_', '-' "
+            "and '.'"
+        )
     prepared = _prepare(question, where.cache)
     space = question.space_for(prepared.profile.features)
     study = Study(
@@ -144,6 +150,7 @@ def assemble(opened: Opened) -> StudyRecord:
         test=score,
         seconds=row.document["seconds"] if row.document else row.seconds,
         warnings=warnings_of(opened.study, trials, replicates, choice),
+        cut=row.cut,
     )
 
 
@@ -182,10 +189,6 @@ def reasons(trials: Sequence[Trial]) -> str:
 
 def _read(name: str) -> tuple[Path, spec.StudySpec]:
     path = spec.find(name)
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", path.stem):
-        raise BadRequest(
-            f"{path}: a study is named by its file: up to 60 letters, digits, '_', '-' and '.'"
-        )
     return path, spec.read(path, _data_mistakes)
 
 

@@ -105,3 +105,4 @@ class StudyRecord:
     test: TestScore
     seconds: float  # spent on the study, over every run of the command
     warnings: tuple[str, ...] = ()
+    cut: str | None = None  # why the search ended before its budget, if it did

@@ -40,6 +40,10 @@ class Plan(Protocol):
         """A trial of this plan has ended."""
         ...
 
+    def keep(self) -> None:
+        """Store what the plan itself remembers: called when there is something to train."""
+        ...
+
 
 @dataclass
 class Listed:
@@ -54,12 +58,16 @@ class Listed:
     def tell(self, trial: Trial) -> None:
         pass
 
+    def keep(self) -> None:
+        pass
+
 
 class Rung:
     """One rung's share of the budget, in an Optuna study of its own.
 
     Drawn in memory, where a suggestion costs no transaction, and stored when a whole round has
-    ended. A round that was cut is drawn again, the same: nothing is ever left running.
+    ended and the next one is put up: Optuna takes 50 statements to store a trial. A round that was
+    cut, or not stored, is drawn again, the same: nothing is ever left running.
     """
 
     def __init__(
@@ -72,7 +80,8 @@ class Rung:
         self._drawn = optuna.create_study(direction="minimize")
         self._drawn.add_trials(stored)
         self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
-        self._budget, self.asked = budget, len(self._drawn.trials)
+        self._budget, self.asked = budget, len(stored)
+        self._ended = self._kept = len(stored)  # trials of whole rounds
 
     def replay(self) -> list[Trial]:
         """The trials of the rounds that have ended; their outcomes are stored."""
@@ -95,7 +104,14 @@ class Rung:
         value = trial.outcome.val_loss if trial.outcome.complete else None
         self._drawn.tell(number, value, TrialState.FAIL if value is None else TrialState.COMPLETE)
         if not self._open:
-            self._store.keep_trials(self._name, self._drawn.get_trials(deepcopy=False))
+            self._ended = self.asked
+
+    def keep(self) -> None:
+        """Store the rounds that have ended."""
+        if self._kept < self._ended:
+            trials = self._drawn.get_trials(deepcopy=False)[: self._ended]
+            self._store.keep_trials(self._name, trials)
+            self._kept = self._ended
 
     def _ask(self) -> Trial:
         self._drawn.sampler = sampler(self._spec.search.seed, self._rung, self.asked)
@@ -154,6 +170,10 @@ class Ladder:
     def tell(self, trial: Trial) -> None:
         if trial.group == "search":
             self.owner[trial.id].tell(trial)
+
+    def keep(self) -> None:
+        for rung in self.rungs:
+            rung.keep()
 
     def _add(self, rung: Rung, trials: Iterable[Trial]) -> None:
         for trial in trials:
