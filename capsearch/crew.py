@@ -122,7 +122,9 @@ def _on_dask(name: str, where: Circumstances) -> Iterator[Check]:
         finally:
             with suppress(Exception):  # the cluster may be gone
                 stop.set()
-                distributed.wait(running, timeout=GRACE)
+            until = time.monotonic() + GRACE
+            while time.monotonic() < until and not all(future.done() for future in running):
+                time.sleep(0.05)
 
 
 def _check(running: list[Any], dask: str) -> None:

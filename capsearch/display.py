@@ -138,6 +138,8 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
         highlight=False,
     )
     console.print(_how_sure(record), highlight=False)
+    if record.cut:
+        console.print(f"[yellow]Note[/] {escape(record.cut)}.", highlight=False)
     for check in record.warnings:
         console.print(f"[yellow]{check.code}[/] {escape(check.sentence)}.", highlight=False)
     console.print(

@@ -3,7 +3,7 @@
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 from capsearch.records import StudyRecord, Trial
 
@@ -13,12 +13,6 @@ class JsonLog:
 
     def __init__(self, study: str) -> None:
         self._study, self._phase, self._done, self._total = study, "starting", 0, 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def phase(self, name: str, total: int = 0) -> None:
         self._phase, self._done, self._total = name, 0, total
@@ -48,6 +42,9 @@ class JsonLog:
 
     def result(self, record: StudyRecord, document: dict[str, Any], *, worked: bool) -> None:
         self._write("result", worked=worked, reason=record.choice.reason, report=document["report"])
+
+    def failed(self, message: str, code: int) -> None:
+        self._write("failed", "error", message=message, exit_code=code)
 
     def _write(self, event: str, level: str = "info", **more: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")

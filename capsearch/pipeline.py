@@ -109,6 +109,7 @@ def _work(
     member: Member,
     engine: EngineProcess,
     watch: Watcher,
+    *,
     until: Callable[[Opened], bool],
     check: Callable[[], None] = lambda: None,
 ) -> None:

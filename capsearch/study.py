@@ -103,6 +103,7 @@ def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | No
         rows = [row for row in store.rows() if name in (row.name, row.key)]
     if not rows:
         return None
+    _check_name(rows[-1].name)
     asked = {key: value for key, value in rows[-1].question.items() if key != "sampling"}
     return rows[-1].name, spec.StudySpec.model_validate(asked)
 
@@ -128,11 +129,17 @@ def prepared_study(name: str, question: spec.StudySpec, root: Path) -> tuple[Stu
 def read_study(name: str) -> tuple[Path, spec.StudySpec]:
     """The file of a study, and the question in it. Raises BadRequest with every mistake."""
     path = spec.find(name)
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", path.stem):
-        raise BadRequest(
-            f"{path}: a study is named by its file: up to 60 letters, digits, '_', '-' and '.'"
-        )
+    _check_name(path.stem)
     return path, spec.read(path, _data_mistakes)
+
+
+def _check_name(name: str) -> None:
+    """A study's name becomes that of folders, wherever it comes from."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", name):
+        raise BadRequest(
+            f"study {name!r}: a study is named by its file: up to 60 letters, digits, '_', '-' "
+            "and '.'"
+        )
 
 
 def prepare_data(name: str, root: Path) -> cache.Prepared:
@@ -165,6 +172,7 @@ def assemble(opened: Opened) -> StudyRecord:
         verdicts=found,
         test=score,
         seconds=row.document["seconds"] if row.document else row.seconds,
+        cut=row.cut,
     )
     return with_checks(record)
 

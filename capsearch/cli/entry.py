@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
-from capsearch.cli.app import app
+from capsearch.cli.app import Stopped, app
 from capsearch.errors import CapsearchError
 
 GRACE = 9.0  # seconds to save the state after a signal
@@ -21,22 +21,14 @@ def main() -> NoReturn:
         app()
     except CapsearchError as error:
         _fail(str(error), error.exit_code)
-    except _Stopped as stopped:
-        word = "interrupted" if stopped.number == signal.SIGINT else "terminated"
-        _say(f"{word}; the same command goes on where this one ended")
+    except Stopped as stopped:
+        _say(str(stopped))
         # All is put away. Taking the interpreter apart may take longer than we have, unwatched.
-        os._exit(128 + stopped.number)
+        os._exit(stopped.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)
-
-
-class _Stopped(BaseException):
-    """SIGINT or SIGTERM: unwinds everything, so that state is saved."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
 
 
 def _stop(number: int, _: FrameType | None) -> None:
@@ -49,7 +41,7 @@ def _stop(number: int, _: FrameType | None) -> None:
     last = threading.Timer(GRACE, os._exit, [128 + number])
     last.daemon = True
     last.start()
-    raise _Stopped(number)
+    raise Stopped(number)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -16,6 +16,7 @@ from capsearch.cli.options import (
     TrackingUri,
     cache_root,
     circumstances,
+    refuse_passwords,
     stderr,
     storage_url,
     tracking_address,
@@ -26,6 +27,7 @@ from capsearch.errors import BadRequest
 
 @app.command(epilog="Example: capsearch report imdb")
 def report(
+    context: typer.Context,
     name: Name,
     root: Root = ROOT,
     storage: Storage = None,
@@ -35,16 +37,21 @@ def report(
     """Make the report of a complete study anew, from its storage; prints the path."""
     from capsearch.pipeline import rebuild_report
 
-    print(rebuild_report(name, circumstances(root, storage, tracking_uri, cache)).page)
+    print(
+        rebuild_report(
+            name, circumstances(root, storage, tracking_uri, cache, context=context)
+        ).page
+    )
 
 
 @app.command("list", epilog="Example: capsearch list")
-def list_(root: Root = ROOT, storage: Storage = None) -> None:
+def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) -> None:
     """List the studies that can be named, and those in the storage with their state."""
     from capsearch.display import show_studies
     from capsearch.spec import known
     from capsearch.storage import StudyRow, StudyStore, exists
 
+    refuse_passwords(context)
     url = storage_url(root, storage)
     rows: tuple[StudyRow, ...] = ()
     if exists(url):
@@ -55,6 +62,7 @@ def list_(root: Root = ROOT, storage: Storage = None) -> None:
 
 @app.command(epilog="Example: capsearch ui --port 5000")
 def ui(
+    context: typer.Context,
     root: Root = ROOT,
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
@@ -62,6 +70,7 @@ def ui(
     """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
     from capsearch.tracking import ui_command
 
+    refuse_passwords(context)
     uri = tracking_address(root, tracking_uri)
     if uri.startswith("http"):
         raise BadRequest(f"--tracking-uri {shown(uri)}: a server has its own UI, at this address")

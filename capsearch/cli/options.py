@@ -1,14 +1,19 @@
 """The options that several commands share, and what they come to."""
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from capsearch.cli.app import Stopped
 from capsearch.credentials import shown
-from capsearch.errors import BadRequest
+from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
     from capsearch.engine.process import Limits
@@ -88,7 +93,7 @@ def circumstances(
     if engine not in ENGINES:
         raise BadRequest(f"--engine: no engine {engine!r}. Legal: {', '.join(ENGINES)}")
     if context is not None:
-        _refuse_passwords(context)
+        refuse_passwords(context)
     return Circumstances(
         root=root.absolute(),
         storage=storage_url(root, storage),
@@ -110,7 +115,7 @@ def limits_of(
     return Limits(each, timeout, memory * 1e9 or inf)
 
 
-def _refuse_passwords(context: typer.Context) -> None:
+def refuse_passwords(context: typer.Context) -> None:
     """A command line can be read by everybody on the machine."""
     for name in ("storage", "tracking_uri"):
         given = context.params.get(name)
@@ -136,11 +141,25 @@ def deadline_of(text: str | None) -> "Deadline":
     return Deadline(3600.0 * hours + 60.0 * minutes + seconds)
 
 
-def watcher(log_format: str, name: str) -> Any:
+@contextmanager
+def watcher(log_format: str, name: str) -> Iterator[Any]:
+    """The display, or the log, which then also says how the command ends."""
     from capsearch.display import Progress
     from capsearch.log import JsonLog
 
-    return JsonLog(name) if log_format == "json" else Progress(stderr(), name)
+    if log_format == "text":
+        with Progress(stderr(), name) as progress:
+            yield progress
+        return
+    log = JsonLog(name)
+    try:
+        yield log
+    except CapsearchError as error:
+        log.failed(str(error), error.exit_code)
+        sys.exit(error.exit_code)
+    except Stopped as stopped:
+        log.failed(str(stopped), stopped.exit_code)
+        os._exit(stopped.exit_code)  # as without a log: all is put away
 
 
 def cache_root(cache: Path | None) -> Path:

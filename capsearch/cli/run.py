@@ -68,17 +68,17 @@ def study(
     """Run a study to its end: start it, resume it, or find it complete."""
     from capsearch.pipeline import run_study, unchanged
 
-    where = circumstances(root, storage, tracking_uri, cache, engine, context=context)
-    where = replace(
-        where,
-        limits=limits_of(threads, workers, trial_timeout, trial_memory),
-        workers=workers,
-        dask=dask,
-        lease=lease,
-        deadline=deadline_of(deadline),
-        wait=wait,
-    )
     with watcher(log_format, name) as watch:
+        where = circumstances(root, storage, tracking_uri, cache, engine, context=context)
+        where = replace(
+            where,
+            limits=limits_of(threads, workers, trial_timeout, trial_memory),
+            workers=workers,
+            dask=dask,
+            lease=lease,
+            deadline=deadline_of(deadline),
+            wait=wait,
+        )
         if if_changed and (row := unchanged(name, where)) is not None:
             watch.note(f"{name}: nothing changed since it was completed ({row.key})")
             document = row.document
@@ -117,10 +117,10 @@ def worker(
 
     if with_parent:
         threading.Thread(target=_end_with_input, daemon=True).start()
-    where = circumstances(root, storage, tracking_uri, cache, engine, context=context)
-    limits = limits_of(threads, 1, trial_timeout, trial_memory)
-    where = replace(where, limits=limits, lease=lease, deadline=deadline_of(deadline))
     with watcher(log_format, name) as watch:
+        where = circumstances(root, storage, tracking_uri, cache, engine, context=context)
+        limits = limits_of(threads, 1, trial_timeout, trial_memory)
+        where = replace(where, limits=limits, lease=lease, deadline=deadline_of(deadline))
         row = join(name, where, watch)
         watch.note(f"{row.name}: complete ({row.key})")
 

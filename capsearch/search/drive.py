@@ -89,7 +89,7 @@ class Foreman:
         return len(self._open)
 
     def step(self) -> None:
-        """Pass on what has ended, then put up what can start. Raises LeadLost."""
+        """Pass on what has ended, then put up what can start, then store. Raises LeadLost."""
         self._member.insist()
         for key, outcome in self._outcomes(list(self._open)).items():
             self.trained += 1
@@ -97,6 +97,7 @@ class Foreman:
                 self._settle(trial, outcome)
         while fresh := self._plan.take(EVERYTHING):
             self._put_up(fresh)
+        self._plan.keep()
 
     def _put_up(self, trials: Sequence[Trial]) -> None:
         """A trial whose job has ended, in an earlier run or for another trial, is not trained."""

@@ -63,6 +63,10 @@ class Ladder:
             self.owner[trial.id].tell(trial)
             self.heard[trial.id] = trial
 
+    def keep(self) -> None:
+        for rung in self.rungs:
+            rung.keep()
+
     def _open(self) -> list[Rounds]:
         """The rungs that may ask, with what each may spend."""
         if not self.grow:

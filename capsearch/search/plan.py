@@ -21,6 +21,10 @@ class Plan(Protocol):
         """A trial of this plan has ended."""
         ...
 
+    def keep(self) -> None:
+        """Store what the plan itself remembers: called when there is something to train."""
+        ...
+
 
 @dataclass
 class Listed:
@@ -33,6 +37,9 @@ class Listed:
         return taken
 
     def tell(self, trial: Trial) -> None:
+        pass
+
+    def keep(self) -> None:
         pass
 
 

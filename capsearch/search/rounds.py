@@ -39,7 +39,8 @@ class Rounds:
     """A share of the budget, spent inside one band of the space.
 
     Drawn in memory, where a suggestion costs no transaction, and stored when a whole round has
-    ended. A round that was cut is drawn again, the same: nothing is ever left running.
+    ended and the next one is put up: Optuna takes 50 statements to store a trial. A round that was
+    cut, or not stored, is drawn again, the same: nothing is ever left running.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Rounds:
         self._strategy = STRATEGIES[question.spec.search.strategy]
         self._shelf, self._name = shelf, f"{question.study.key}/rung-{number}"
         self._told = shelf.optuna_trials(self._name, self._strategy.objectives)
+        self._kept = len(self._told)
         self._drawn: optuna.Study | None = None
         self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
         self.budget, self.asked = budget, len(self._told)
@@ -84,7 +86,12 @@ class Rounds:
             self._drawn.tell(number, state=TrialState.FAIL)
         if not self._open:
             self._told = self._drawn.get_trials(deepcopy=False)
+
+    def keep(self) -> None:
+        """Store the rounds that have ended."""
+        if self._kept < len(self._told):
             self._shelf.keep_trials(self._name, self._strategy.objectives, self._told)
+            self._kept = len(self._told)
 
     def _ask(self, drawn: optuna.Study) -> Trial:
         question = self._question

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunTag
@@ -42,7 +43,7 @@ class Writer:
 
     def __init__(self, uri: str, artifacts: str | None, study: Study) -> None:
         self._client: Any = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        self._study = study
+        self._study, self._remote = study, uri.startswith("http")
         self._experiment = self._experiment_of(f"capsearch/{study.name}", artifacts)
         self._parent = self._parent_run()
         self.written: set[str] = set()
@@ -112,6 +113,7 @@ class Writer:
             self._experiment, tags=study_tags(study), run_name=f"study {study.key}"
         )  # fmt: skip
         parent: str = run.info.run_id
+        self._insist_on_own_place(run.info.artifact_uri)
         self._client.log_batch(parent, params=[Param(*p) for p in study_params(study).items()])
         self._client.log_inputs(parent, dataset_inputs(study))
         self._client.log_text(parent, json.dumps(study.question, indent=2), "study.json")
@@ -158,9 +160,18 @@ class Writer:
         logged = self._client.create_logged_model(
             self._experiment, "selected", self._parent, tags, model_type="keras"
         )
+        self._insist_on_own_place(logged.artifact_location)
         self._client.log_model_artifacts(logged.model_id, str(model))
         self._client.log_outputs(self._parent, [LoggedModelOutput(logged.model_id, step=0)])
         return self._client.finalize_logged_model(logged.model_id, "READY")
+
+    def _insist_on_own_place(self, artifacts: str) -> None:
+        """A server that names a folder of this machine would have its files written there."""
+        if self._remote and urlsplit(artifacts).scheme in ("", "file"):
+            raise ValueError(
+                f"the server keeps artifacts in {artifacts}, which would be on this machine; start "
+                "it with --artifacts-destination, so that it takes them itself"
+            )
 
     def _make_registered_model(self, name: str) -> None:
         try:

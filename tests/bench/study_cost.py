@@ -85,7 +85,7 @@ def show(name: str, url: str | None, trials: int) -> None:
                 for thing, method, part in (
                     (board, "put_up", "put up"), (board, "take", "take"),
                     (board, "settle", "settle"), (board, "outcomes", "look"),
-                    (store, "keep_trials", "keep"),
+                    (plan, "keep", "keep"),
                     *((rung, "ask", "ask") for rung in plan.rungs),
                     *((rung, "tell", "tell") for rung in plan.rungs),
                 ):  # fmt: skip

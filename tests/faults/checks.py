@@ -129,5 +129,7 @@ def job_of(params: dict[str, str]) -> Job:
         optimizer=params["optimizer"],
         **{name: float(params[name]) for name in ("l1", "l2", "dropout", "learning_rate")},
     )
-    numbers = {name: int(params[name]) for name in ("seed", "order", "epochs", "patience")}
-    return Job(candidate, **numbers)
+    seed, order, epochs, patience = (
+        int(params[name]) for name in ("seed", "order", "epochs", "patience")
+    )
+    return Job(candidate, seed, order, epochs, patience)

@@ -78,6 +78,14 @@ def test_a_hostile_name_stays_text() -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_what_a_hostile_tracking_server_answers_stays_text() -> None:
+    evil = "'\"><script>alert(1)</script><img src=x onerror=alert(1)>"
+    place = Tracking(f"http://{evil}", evil, evil, evil)
+    page = render(RECORD, place, draw(RECORD))
+    assert "<script" not in page
+    assert "<img" not in page
+
+
 def test_a_study_without_baselines_compares_the_best_with_the_selected() -> None:
     record = record_of(baselines=False)
     words = text_of(render(record, None, draw(record)))

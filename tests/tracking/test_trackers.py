@@ -389,6 +389,14 @@ def state_of(place: InMlflow) -> Any:
     return sorted(seen, key=str), models, logged
 
 
+def listening(port: int) -> set[str]:
+    """The addresses at which something listens on this port, as the kernel writes them."""
+    tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table]
+    local = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return {address for address, number in local if int(number, 16) == port}
+
+
 @pytest.mark.real
 def test_the_ui_answers_on_loopback_over_the_right_store(tmp_path: Path) -> None:
     place, record = InMlflow(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path), record_of()
@@ -406,6 +414,7 @@ def test_the_ui_answers_on_loopback_over_the_right_store(tmp_path: Path) -> None
         assert "MLflow" in wait_for(f"http://127.0.0.1:{port}/")
         client = MlflowClient(f"http://127.0.0.1:{port}")
         assert client.get_experiment_by_name("capsearch/imdb") is not None
+        assert listening(port) == {"0100007F"}
     finally:
         os.killpg(ui.pid, signal.SIGKILL)
         ui.wait()

@@ -1,0 +1,220 @@
+"""A password is seen by nobody, and what strangers write stays where it belongs."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capsearch.errors import BadRequest
+from capsearch.study import _opened
+from capsearch.tracking.mlflow import MlflowTracker
+from tests.fakes import spec_of
+from tests.place import STUDY, Place, lasting
+from tests.samples import record_of
+from tests.servers import free_port, postgresql
+
+pytestmark = pytest.mark.real
+SECRET = "s3cret-Pa55/w%rd"
+QUOTED = "s3cret-Pa55%2Fw%25rd"
+PARTS = ("s3cret", "Pa55")  # whatever becomes of the rest
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[str]:
+    """A PostgreSQL server that asks for a password; its URL without it."""
+    with postgresql(password=SECRET) as url:
+        yield url
+
+
+def with_password(url: str, password: str = QUOTED) -> str:
+    return url.replace("capsearch@", f"capsearch:{password}@")
+
+
+def silent(text: str) -> bool:
+    return not any(part in text for part in PARTS)
+
+
+class Onlooker(threading.Thread):
+    """Reads the command line of every process of the machine, again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.commands, self.ended = set[str](), threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.02):
+            for entry in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    self.commands.add((entry / "cmdline").read_bytes().decode(errors="replace"))
+
+    def __enter__(self) -> set[str]:
+        self.start()
+        return self.commands
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+def test_a_password_in_the_storages_address_is_seen_nowhere(
+    place: Place, done: tuple[Place, dict[str, Any]], guarded: str, tmp_path_factory: Any
+) -> None:
+    """Not in what it prints, writes, starts or sends; the system calls are read, too."""
+    strace = shutil.which("strace")
+    assert strace, "strace is not installed (Debian package strace)"
+    trace = tmp_path_factory.mktemp("trace") / "calls"
+    calls = "trace=execve,write,writev,sendto,sendmsg,pwrite64"
+    watch = [strace, "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", calls, "-o", str(trace)]
+    command = [sys.executable, "-m", "capsearch", "study", "mine", "--workers", "2", "--json"]
+    environment = place.environment() | {"CAPSEARCH_STORAGE": with_password(guarded)}
+    with Onlooker() as commands:
+        run = subprocess.run(
+            [*watch, *command], cwd=place.folder, env=environment,
+            capture_output=True, text=True, check=False, timeout=600,
+        )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert lasting(json.loads(run.stdout)) == lasting(done[1])
+    assert silent(run.stdout + run.stderr)
+    assert any("capsearch\0worker" in command for command in commands)
+    assert silent("".join(commands))
+    for file in place.folder.rglob("*"):  # MLflow's database and artifacts, reports, models
+        if file.is_file():
+            assert silent(file.read_bytes().decode("latin-1")), file
+    traced = trace.read_bytes().decode("latin-1")
+    assert "SCRAM-SHA-256" in traced
+    assert silent(traced)
+
+    listed = place.start("list", CAPSEARCH_STORAGE=with_password(guarded))
+    out, err = listed.communicate(timeout=60)
+    assert (listed.returncode, silent(out + err)) == (0, True)
+    secrets = tmp_path_factory.mktemp("secrets") / "pgpass"
+    escaped = SECRET.replace("\\", "\\\\").replace(":", "\\:")
+    secrets.write_text(f"127.0.0.1:*:*:capsearch:{escaped}\n")
+    secrets.chmod(0o600)
+    again = place.start("study", "mine", "--json", "--storage", guarded, PGPASSFILE=str(secrets))
+    out, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err
+    assert json.loads(out) == json.loads(run.stdout)
+    assert silent(out + err)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("wrong", ["password", "server"])
+def test_a_storage_that_lets_nobody_in_is_named_without_its_password(
+    place: Place, guarded: str, wrong: str, form: str
+) -> None:
+    url = with_password(guarded, "s3cret%2FPa55")
+    if wrong == "server":
+        url = url.replace(url.rpartition(":")[2].partition("/")[0], str(free_port()))
+    process = place.start("study", "mine", "--log-format", form, CAPSEARCH_STORAGE=url)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (5, ""), err
+    assert "study storage postgresql+psycopg://capsearch:***@127.0.0.1" in " ".join(err.split())
+    assert silent(err)
+    assert "Traceback" not in err
+    for file in place.folder.rglob("*"):
+        assert not file.is_file() or silent(file.read_bytes().decode("latin-1")), file
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("study", "--storage"),
+        ("study", "--tracking-uri"),
+        ("worker", "--storage"),
+        ("worker", "--tracking-uri"),
+        ("report", "--storage"),
+        ("list", "--storage"),
+        ("ui", "--tracking-uri"),
+    ],
+)
+def test_a_password_on_a_command_line_is_refused(place: Place, command: str, option: str) -> None:
+    url = with_password("postgresql+psycopg://capsearch@127.0.0.1:1/postgres")
+    name = [] if command in ("list", "ui") else ["mine"]
+    process = place.start(command, *name, option, url)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, ""), err
+    assert "a password on the command line can be read by everybody" in " ".join(err.split())
+    assert silent(err)
+
+
+@pytest.mark.parametrize("name", ["../evil", "a b", "<img src=x>", ".hidden", "x" * 61, "", "a/b"])
+def test_a_study_of_a_hostile_name_is_refused_wherever_the_name_comes_from(
+    place: Place, name: str
+) -> None:
+    with pytest.raises(BadRequest, match="a study is named by its file"):
+        _opened(name, spec_of(), None, None)  # type: ignore[arg-type]  # it must not get so far
+    if "/" not in name and len(name) > 0:
+        (place.folder / f"{name}.toml").write_text(STUDY)
+        process = place.start("study", f"./{name}.toml")
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2, err
+        assert not (place.folder / "mlruns" / "reports").exists()
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """An MLflow server that wants its files on the client's machine."""
+
+    wanted = ""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._answer()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _answer(self) -> None:
+        info = {
+            "run_id": "../../r", "run_uuid": "../../r", "experiment_id": "../e",
+            "artifact_uri": self.wanted, "status": "RUNNING", "lifecycle_stage": "active",
+            "start_time": 1, "user_id": "<script>",
+        }  # fmt: skip
+        run = {"info": info, "data": {"tags": [{"key": "x", "value": "<script>"}]}, "inputs": {}}
+        experiment = {
+            "experiment_id": "../e", "name": "capsearch/imdb", "artifact_location": self.wanted,
+            "lifecycle_stage": "active",
+        }  # fmt: skip
+        answer = {"experiment": experiment, "run": run, "runs": [run], "run_info": info}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize("form", ["file://{}", "{}"])
+def test_an_mlflow_server_cannot_have_files_written_on_this_machine(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    monkeypatch.setattr(Hostile, "wanted", form.format(outside))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told: list[str] = []
+    try:
+        uri = f"http://127.0.0.1:{server.server_port}"
+        tracker = MlflowTracker(uri, tmp_path / "root", told.append)
+        tracker.begin(record_of().study)
+        tracker.log(record_of().trials[0])
+        tracker.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert not outside.exists()
+    assert list(tmp_path.iterdir()) == []
+    (warning,) = told
+    assert "which would be on this machine" in warning
