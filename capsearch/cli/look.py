@@ -37,11 +37,8 @@ def report(
     """Make the report of a complete study anew, from its storage; prints the path."""
     from capsearch.pipeline import rebuild_report
 
-    print(
-        rebuild_report(
-            name, circumstances(root, storage, tracking_uri, cache, context=context)
-        ).page
-    )
+    where = circumstances(root, storage, tracking_uri, cache, context=context)
+    print(rebuild_report(name, where).page)
 
 
 @app.command("list", epilog="Example: capsearch list")
