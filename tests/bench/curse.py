@@ -15,7 +15,7 @@ ROWS = (1_000, 5_000, 25_000)
 
 
 def tables(studies: int, seed: int) -> Iterator[str]:
-    """The winner's curse, then non-inferiority on skewed losses (a quarter as many: whole tables)."""
+    """The winner's curse, then non-inferiority on skewed losses (fewer: whole tables)."""
     yield (
         "| shape, noise, examples | best's stated loss less its true one: search | fresh seeds | "
         "one_std_err wrong: search | fresh seeds |"
