@@ -34,7 +34,8 @@ def non_inferiority(
 
     It pays for its promise: five seeds and ten candidates ask for t(4) = 4.4 at the first level, so
     with few seeds that differ much, or few examples, it says undecided. Its limits suppose means
-    near to normal: skewed losses of few hundred examples make them approximate.
+    near to normal. Where differences of 200 losses were skewed by 2.8 towards the worse network it
+    erred in 8 % of simulated studies instead of 5 % and, by 8.2, in 23 % (tests/bench/README.md).
     """
     tested = _step_down(contrasts, margin, 1.0 - confidence)
     best = curve.points.index(curve.best)

@@ -15,7 +15,7 @@ import numpy as np
 
 from capsearch.selection import RULES, Settings
 from tests.bench import curse, peers
-from tests.bench.worlds import MARGIN, NOISES, SIZES, Cell, Draws, draw, worlds
+from tests.bench.worlds import HARD, MARGIN, NOISES, SIZES, Cell, Draws, draw, worlds
 
 ROWS = (200, 1_000, 5_000, 25_000)
 REPLICATES = (3, 5, 10)
@@ -160,6 +160,8 @@ def main() -> None:
     print("", *summary(results), sep="\n")
     for what in ("shape", "examples", "replicates", "noise"):
         print("", *by(results, what), sep="\n")
+    natural = [r for r in results if r.cell.world.name not in HARD]
+    print(f"\nWithout {' and '.join(HARD)}:", *by(natural, "examples"), sep="\n")
     print("", *curse.tables(asked.studies, asked.seed), sep="\n")
     print(f"\n{len(results)} results in {time.monotonic() - began:.0f} s")
 

@@ -154,6 +154,7 @@ def worlds() -> tuple[World, ...]:
     )
 
 
+HARD = ("step", "spike")  # several sizes just beyond the margin: the least favourable truths
 NOISES = (
     Noise("low", seed=0.001, correlation=0.95),
     Noise("middle", seed=0.003, correlation=0.90),
