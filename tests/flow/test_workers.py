@@ -78,9 +78,9 @@ def test_a_look_for_something_to_do_does_not_walk_over_what_has_ended(tmp_path: 
     look = "SELECT count(*) FROM capsearch_job WHERE study = 's' AND outcome IS NULL AND worker "
     with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as store:
         for whose in ("IS NULL", "= 'me'"):
-            asked = sa.text(f"EXPLAIN QUERY PLAN {look}{whose}")
-            plan = store.database.read(lambda c, a=asked: str(c.execute(a).all()))
-            assert "capsearch_job_open (study=? AND worker=?)" in plan
+            with store.database.engine.connect() as connection:
+                plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {look}{whose}")).all()
+            assert "capsearch_job_open (study=? AND worker=?)" in str(plan)
 
 
 def test_a_worker_that_leads_alone_takes_all_it_wants(store: StudyStore, hire: Any) -> None:
