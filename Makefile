@@ -11,9 +11,9 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 # What failed half-way is made anew.
 .DELETE_ON_ERROR:
 
-.PHONY: help venv study test torture lint bench system clean
+.PHONY: help venv study test torture lint bench coordination system clean
 help:  ## Say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 venv: $(VENV)/installed  ## Set everything up, run nothing
 
@@ -31,6 +31,9 @@ lint: $(VENV)/developing  ## Check style and types
 
 bench: $(VENV)/benching  ## Set everything up, then measure against other tools (ARGS=--help)
 	@$(BIN)/python -m tests.bench.engines $(ARGS)
+
+coordination: system $(VENV)/developing  ## Measure what it costs that workers share a study (ARGS=--help)
+	@$(BIN)/python -m tests.bench.coordination $(ARGS)
 
 $(BIN)/python:
 	@for python in python3.13 python3.12 python3.11 python3 python; do \
@@ -68,7 +71,7 @@ system:
 	@missing=(); \
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql); \
 	for need in chromium:chromium crontab:cron sbatch:slurm-client shellcheck:shellcheck \
-	    systemd-analyze:systemd; do \
+	    systemd-analyze:systemd strace:strace; do \
 	  command -v "$${need%:*}" >/dev/null || missing+=("$${need#*:}"); \
 	done; \
 	test $${#missing[@]} -gt 0 || exit 0; \

@@ -53,7 +53,7 @@ jobs = sa.Table(
 sa.Index(
     "capsearch_job_open",
     jobs.c.study,
-    jobs.c.place,
+    jobs.c.worker,
     sqlite_where=jobs.c.outcome.is_(None),
     postgresql_where=jobs.c.outcome.is_(None),
 )

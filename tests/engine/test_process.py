@@ -39,7 +39,7 @@ class Fragile:
                     os._exit(3)
                 case (18,):
                     held = bytearray(400_000_000)
-                    time.sleep(60 + len(held) % 2)
+                    time.sleep(len(held) / 4e6)  # 100 s
         return [Trained(outcome_of(job), ()) for job in jobs]
 
 
@@ -95,17 +95,13 @@ def test_only_the_job_that_brings_a_process_down_fails(
 def test_a_job_above_the_limit_of_memory_fails_and_the_others_of_its_pack_do_not(
     engine: EngineProcess,
 ) -> None:
-    engine.submit([job(4)])
-    engine.collect()
-    assert engine._child is not None
-    assert engine._child.resident < 300_000_000
-    engine._limits = Limits(threads=1, seconds_per_job=60.0, memory=4e8)
+    engine._limits = Limits(threads=1, seconds_per_job=100.0, memory=4e8)
     began = time.monotonic()
     engine.submit([job(1), job(18), job(2)])
     assert [o.reason for o in engine.collect()] == [
         None, "out of memory: above the limit of 0.40 GB", None,
     ]  # fmt: skip
-    assert time.monotonic() - began < 60.0  # killed, not waited for
+    assert time.monotonic() - began < 100.0  # killed, not waited for
 
 
 @pytest.mark.parametrize("first", [True, False])

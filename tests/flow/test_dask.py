@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -94,14 +93,3 @@ def test_a_password_is_not_sent_to_a_cluster(
     assert process.returncode == 2, err
     assert "would be sent to the cluster" in " ".join(err.split())
     assert "s3cret" not in err
-
-
-def test_a_cluster_that_cannot_train_is_not_waited_for(
-    place: Place, cluster: distributed.LocalCluster
-) -> None:
-    """Its workers do not see the driver's file: as on other hosts."""
-    assert socket.gethostname()
-    process = place.start("study", "mine", "--dask", cluster.scheduler_address)
-    until(lambda: process.poll() is not None or bool(place.workers()))
-    process.kill()
-    process.communicate(timeout=30)

@@ -74,6 +74,15 @@ def test_jobs_are_handed_out_once_in_the_order_in_which_they_were_put_up(
     assert board.take(one, 9, []) == JOBS[2:]
 
 
+def test_a_look_for_something_to_do_does_not_walk_over_what_has_ended(tmp_path: Path) -> None:
+    look = "SELECT count(*) FROM capsearch_job WHERE study = 's' AND outcome IS NULL AND worker "
+    with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as store:
+        for whose in ("IS NULL", "= 'me'"):
+            with store.database.engine.connect() as connection:
+                plan = connection.execute(sa.text(f"EXPLAIN QUERY PLAN {look}{whose}")).all()
+            assert "capsearch_job_open (study=? AND worker=?)" in str(plan)
+
+
 def test_a_worker_that_leads_alone_takes_all_it_wants(store: StudyStore, hire: Any) -> None:
     board, one = store.board(STUDY), hire(threads=2)
     hire(threads=0)  # it only leads
