@@ -46,8 +46,9 @@ def _edge(study: Study, choice: Choice) -> str:
 
 
 def _empty_rungs(study: Study, trials: Sequence[Trial]) -> str:
+    """Up to the largest rung that was tried: beyond it the search ended growth, and says so."""
     filled = {t.rung for t in trials if t.outcome and t.outcome.complete}
-    empty = [r for r in range(len(study.ladder) - 1) if r not in filled]
+    empty = [r for r in range(max((t.rung for t in trials), default=0)) if r not in filled]
     sizes = ", ".join(f"{study.ladder[r]:,} to {study.ladder[r + 1]:,}" for r in empty)
     return f"no completed trial with this many parameters: {sizes}" if empty else ""
 

@@ -86,9 +86,10 @@ class Ground:
         )
 
     def folder(self, root: Path) -> Path:
-        """Named by all that shapes the outcomes."""
-        facts = [self.study.data.fingerprints, self.spec.question["space"],
-                 self.spec.question["training"], self.study.ladder, PER_RUNG, SEEDS]  # fmt: skip
+        """Named by all that shapes the outcomes; all validation rows stop its training."""
+        training = self.spec.training.model_dump(mode="json", exclude={"stop_on"})
+        facts = [self.study.data.fingerprints, self.spec.question["space"], training,
+                 self.study.ladder, PER_RUNG, SEEDS]  # fmt: skip
         return root / f"oracle-{self.study.name}-{digest_of(facts)[:12]}"
 
 

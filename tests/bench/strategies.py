@@ -210,7 +210,8 @@ def main() -> None:
               f"{size:,} parameters and a loss of {loss:.4f}; its lowest loss is "
               f"{landscape.height.min():.4f}\nerror of the landscape: {landscape.error()}\n",
               flush=True)  # fmt: skip
-        beside = ground.folder(asked.cache) / ("real.jsonl" if asked.real else "searches.jsonl")
+        kind = "real" if asked.real else f"landscape-{len(landscape.oracle.candidates)}"
+        beside = ground.folder(asked.cache) / f"searches-{kind}.jsonl"
         if asked.real:
             found = collect(beside, partial(map, trained(ground, asked.processes)), asked.searches)
         else:
