@@ -1,5 +1,6 @@
 """A finished study as the JSON document of `--json`: the contract that batch jobs rely on."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "stability": doubt.stability,
             "resamples": doubt.resamples,
             "price": doubt.price,
-            "price_low": doubt.price_low,
-            "price_high": doubt.price_high,
+            "price_low": _finite(doubt.price_low),
+            "price_high": _finite(doubt.price_high),
             "undecided": doubt.undecided,
             "advice": doubt.advice,
         },
@@ -48,6 +49,11 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
         "report": str(report),
         "seconds": round(record.seconds, 1),
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no infinity: the end of an interval that too few replicates leave open."""
+    return value if isfinite(value) else None
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:

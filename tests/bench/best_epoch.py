@@ -27,17 +27,17 @@ from capsearch.space import rung_of
 from tests.bench.oracle import STUDIES, Ground
 from tests.bench.strategies import interval
 
-CANDIDATES, SEEDS = 240, 2  # 30 of every rung
+CANDIDATES, SEEDS = 240, 2  # 30 of every band
 PATIENCE = 8  # twice the study's: parts of the rows may want to go on longer than all of them
 SPLITS = 30
-OF_A_SEARCH = 12  # candidates of every rung that a choice is made from
+OF_A_SEARCH = 12  # candidates of every band that a choice is made from
 
 
 @dataclass(frozen=True)
 class Watched:
     """Training runs, seen after every epoch."""
 
-    rungs: np.ndarray  # (candidates,)
+    bands: np.ndarray  # (candidates,)
     losses: list[list[np.ndarray]]  # [seed][candidate]: float32 (epochs, validation rows)
 
     @property
@@ -83,8 +83,8 @@ def watched(ground: Ground, root: Path, threads: int) -> Watched:
             print(f"{ground.study.name}: seed {seed}, {time.monotonic() - began:.0f} s", flush=True)
         kept = np.load(path)
         losses.append([kept[name] for name in kept.files])
-    rungs = [rung_of(ground.space.parameters(c), ground.study.ladder) for c in candidates]
-    return Watched(np.array(rungs), losses)
+    bands = [rung_of(ground.space.parameters(c), ground.edges) for c in candidates]
+    return Watched(np.array(bands), losses)
 
 
 def stopped(means: np.ndarray, patience: int) -> int:
@@ -134,8 +134,8 @@ def measured(seen: Watched, patience: int) -> str:
     for _ in range(SPLITS):
         order = rng.permutation(seen.rows)
         subset = np.concatenate(
-            [rng.choice(np.flatnonzero(seen.rungs == r), OF_A_SEARCH, replace=False)
-             for r in np.unique(seen.rungs)]
+            [rng.choice(np.flatnonzero(seen.bands == r), OF_A_SEARCH, replace=False)
+             for r in np.unique(seen.bands)]
         )  # fmt: skip
         for losses in seen.losses:
             parts = Parts.of(losses, order, patience)
@@ -159,13 +159,13 @@ def measured(seen: Watched, patience: int) -> str:
 
 def _optimism(seen: Watched, optimism: dict[str, list[np.ndarray]]) -> list[str]:
     lines = ["| stopped on | all candidates | " +
-             " | ".join(f"rung {r}" for r in np.unique(seen.rungs)) + " |",
-             "| --- | --- |" + " --- |" * len(np.unique(seen.rungs))]  # fmt: skip
+             " | ".join(f"band {r}" for r in np.unique(seen.bands)) + " |",
+             "| --- | --- |" + " --- |" * len(np.unique(seen.bands))]  # fmt: skip
     for name, each in optimism.items():
         mean = np.nanmean(each, axis=0)
-        rungs = [f"{np.nanmean(mean[seen.rungs == r]):+.5f}" for r in np.unique(seen.rungs)]
+        bands = [f"{np.nanmean(mean[seen.bands == r]):+.5f}" for r in np.unique(seen.bands)]
         whole = interval(mean[np.isfinite(mean)], "{:+.5f}")
-        lines.append(f"| {name} of the rows | {whole} | {' | '.join(rungs)} |")
+        lines.append(f"| {name} of the rows | {whole} | {' | '.join(bands)} |")
     return lines
 
 

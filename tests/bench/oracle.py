@@ -2,7 +2,7 @@
 
 `python -m tests.bench.oracle build` trains it with the packed engine into capsearch's cache folder.
 Every finished pack is stored at once, so a build that was cut goes on where it ended. Candidates
-are drawn at random inside the ladder's bands, evenly over the rungs, from the shipped space and
+are drawn at random inside eight bands of capacity, equally many in each, from the shipped space and
 with the shipped training settings: no sampler has had a say in them.
 """
 
@@ -24,8 +24,8 @@ from capsearch.space import Space, bands, ladder
 
 STUDIES = ("imdb", "rotten_tomatoes")
 SEEDS = 3
-PER_RUNG = 188  # 8 rungs: 1,504 candidates
-PACK_PER_RUNG = 4  # candidates of each rung in a pack: 32 in all, from three seeds
+BANDS, PER_BAND = 8, 188  # 1,504 candidates, evenly over bands of capacity on a log scale
+PACK = 32  # four candidates of each band, from three seeds
 
 
 @dataclass(frozen=True)
@@ -54,24 +54,25 @@ class Ground:
     study: Study
     space: Space
     data: Path
+    edges: tuple[int, ...]  # of the oracle's own bands, whatever the ladder of a study is
 
     @classmethod
     def of(cls, name: str, root: Path) -> "Ground":
         asked = spec.read(spec.shipped()[name], lambda _: [])
         prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
         space = asked.space_for(prepared.profile.features)
-        edges = ladder(space, asked.search.rungs)
-        return cls(
-            asked, Study(name, asked.question, prepared.profile, edges), space, prepared.folder
-        )
+        study = Study(name, asked.question, prepared.profile, ladder(space, asked.search.rungs))
+        least, top = study.ladder[0], study.ladder[-1]
+        inner = [round(least * (top / least) ** (band / BANDS)) for band in range(1, BANDS)]
+        return cls(asked, study, space, prepared.folder, (least, *inner, top))
 
     def candidates(self) -> list[Candidate]:
-        """Rung by turns, so that any first part of them is spread evenly, too."""
-        dice = [Dice(Random(f"oracle {rung}")) for rung in range(len(self.study.ladder) - 1)]
+        """Band by turns, so that any first part of them is spread evenly, too."""
+        dice = [Dice(Random(f"oracle {band}")) for band in range(BANDS)]
         return [
             self.space.draw(die, band)
-            for _ in range(PER_RUNG)
-            for die, band in zip(dice, bands(self.study.ladder), strict=True)
+            for _ in range(PER_BAND)
+            for die, band in zip(dice, bands(self.edges), strict=True)
         ]
 
     def job(self, candidate: Candidate, seed: int) -> Job:
@@ -86,9 +87,10 @@ class Ground:
         )
 
     def folder(self, root: Path) -> Path:
-        """Named by all that shapes the outcomes."""
-        facts = [self.study.data.fingerprints, self.spec.question["space"],
-                 self.spec.question["training"], self.study.ladder, PER_RUNG, SEEDS]  # fmt: skip
+        """Named by all that shapes the outcomes; all validation rows stop its training."""
+        training = self.spec.training.model_dump(mode="json", exclude={"stop_on"})
+        facts = [self.study.data.fingerprints, self.spec.question["space"], training,
+                 self.edges, PER_BAND, SEEDS]  # fmt: skip
         return root / f"oracle-{self.study.name}-{digest_of(facts)[:12]}"
 
 
@@ -120,8 +122,7 @@ def build(ground: Ground, root: Path, threads: int) -> None:
     data, engine = cache.load(ground.data), PackedEngine(threads=threads)
     folder, candidates = ground.folder(root), ground.candidates()
     folder.mkdir(parents=True, exist_ok=True)
-    size = PACK_PER_RUNG * (len(ground.study.ladder) - 1)
-    packs = [candidates[i : i + size] for i in range(0, len(candidates), size)]
+    packs = [candidates[i : i + PACK] for i in range(0, len(candidates), PACK)]
     began = time.monotonic()
     for number, pack in enumerate(packs):
         path = folder / f"pack-{number:03}.npz"

@@ -50,7 +50,7 @@ class Found:
     parameters: int
     loss: float  # what the choice's replicates average in the long run
     best: float  # the same of its best finalist
-    curve: tuple[float, ...]  # lowest mean of the replicates below the upper edge of every rung
+    curve: tuple[float, ...]  # lowest mean of the replicates below the upper edge of every band
     seconds: float  # of the search's training on two cores, without the replicates
 
 
@@ -106,9 +106,9 @@ def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -
 
 
 def lowest_below(ground: Ground, points: Iterable[tuple[int, float]]) -> tuple[float, ...]:
-    """The lowest loss of all sizes up to each rung; a model without parameters has log 2."""
+    """The lowest loss of all sizes up to the end of each band; of no model at all, log 2."""
     points = list(points)
-    edges = ground.study.ladder[1:]
+    edges = ground.edges[1:]
     return tuple(min([CHANCE, *(m for p, m in points if p < edge)]) for edge in edges)
 
 
@@ -210,7 +210,8 @@ def main() -> None:
               f"{size:,} parameters and a loss of {loss:.4f}; its lowest loss is "
               f"{landscape.height.min():.4f}\nerror of the landscape: {landscape.error()}\n",
               flush=True)  # fmt: skip
-        beside = ground.folder(asked.cache) / ("real.jsonl" if asked.real else "searches.jsonl")
+        kind = "real" if asked.real else f"landscape-{len(landscape.oracle.candidates)}"
+        beside = ground.folder(asked.cache) / f"searches-{kind}.jsonl"
         if asked.real:
             found = collect(beside, partial(map, trained(ground, asked.processes)), asked.searches)
         else:

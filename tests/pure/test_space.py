@@ -29,13 +29,20 @@ def test_parameters_are_kernels_and_biases() -> None:
     assert count_parameters((), 10_000) == 10_001
 
 
-def test_the_ladder_of_imdb_doubles_from_a_linear_model_on() -> None:
+def test_the_ladder_of_imdb_is_a_linear_model_and_rungs_of_networks_each_2_2_times_larger() -> None:
     edges = ladder(imdb_space(), 8)
-    assert edges[0] == 10_001
+    assert edges[:2] == (10_001, count_parameters((1,), 10_000))
     assert edges[-1] == count_parameters((256, 256, 256), 10_000) + 1
-    ratios = [b / a for a, b in pairwise(edges)]
+    ratios = [b / a for a, b in pairwise(edges[1:])]
     assert len(edges) == 9
     assert max(ratios) / min(ratios) < 1.01
+
+
+@given(st.integers(0, 2**32))
+def test_only_a_linear_model_is_drawn_on_its_rung_and_none_above(seed: int) -> None:
+    space = imdb_space()
+    units = [space.draw(Dice(seed), band).units for band in bands(ladder(space, 8))]
+    assert [len(u) == 0 for u in units] == [True] + [False] * 7
 
 
 @given(st.integers(0, 7), st.integers(0, 2**32))
