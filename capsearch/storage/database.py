@@ -142,7 +142,8 @@ class Database:
         try:
             yield
         except UNREACHABLE as error:
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
+            told = _innermost(error)
+            cause = str(getattr(told, "orig", None) or told).strip().splitlines() or [""]
             raise StoreUnavailable(
                 f"study storage {self.shown}: {credentials.hide(cause[0], self.url)}. Nothing in "
                 "it was changed; check that the database is there and whole, or name another one "
@@ -190,8 +191,7 @@ def exists(url: str) -> bool:
 
 def _may_pass(error: BaseException | None) -> bool:
     """Whether waiting may help: a server that restarts, a network that is away, a busy file."""
-    while isinstance(error, StorageInternalError):  # Optuna's, around SQLAlchemy's
-        error = error.__cause__
+    error = _innermost(error)
     if not isinstance(error, sa.exc.DBAPIError):
         return False
     text = str(error.orig)
@@ -201,6 +201,13 @@ def _may_pass(error: BaseException | None) -> bool:
     return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) and not any(
         word in text for word in final
     )
+
+
+def _innermost(error: BaseException | None) -> BaseException | None:
+    """What Optuna's own error, which says nothing of the cause, stands for."""
+    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _make_folder(url: str) -> None:

@@ -2,14 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from capsearch.records import Study, StudyRecord, Tracking, Trial
 from capsearch.tracking.base import Tracker
-
-CLOSING = 5.0  # seconds that a write under way and the tracker's own end may take
 
 
 class BackgroundTracker:
@@ -46,19 +43,9 @@ class BackgroundTracker:
         return self._made.result().finish(record, report, figures, model)
 
     def close(self) -> None:
-        """Drop what waits (the next run finds it missing) and close the tracker.
-
-        A server that hangs is not waited for: whoever closes has more to put away.
-        """
+        """Drop what waits (the next run finds it missing) and close the tracker."""
         self._may = lambda: False
-        self._made.cancel()
-        for waiting in self._left:
-            waiting.cancel()
-        closed = self._pool.submit(self._close)
-        self._pool.shutdown(wait=False)
-        futures.wait([closed], timeout=CLOSING)
-
-    def _close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
         if not self._made.cancelled() and self._made.exception() is None:
             self._made.result().close()
 

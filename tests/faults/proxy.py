@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -56,11 +57,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(500)
             return
         time.sleep(SLOW if mood == "slow" else 0.0)
-        connection = HTTPConnection("127.0.0.1", self.port)
         headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
-        connection.request(self.command, self.path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
+        with closing(HTTPConnection("127.0.0.1", self.port)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
         if mood == "deaf":
             self.proxy.failed += 1
             time.sleep(DEAF)
@@ -69,7 +70,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-        connection.close()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815 - so it calls them
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 
 from capsearch.errors import BadRequest, Interrupted, StoreUnavailable
 from capsearch.records import Candidate, Job
@@ -282,6 +283,20 @@ def test_patience_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
         with pytest.raises(StoreUnavailable, match="database is locked"):
             store.database.read(asking)
+
+
+def test_what_optuna_says_of_a_database_names_the_cause(tmp_path: Path) -> None:
+    """Its own words on a full disk were 'invalid data in the commit, e.g. exceeding max length'."""
+    with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as store:
+
+        def asking() -> None:
+            try:
+                raise sa.exc.OperationalError("ask", {}, Exception("disk I/O error"))
+            except sa.exc.OperationalError as error:
+                raise StorageInternalError("an exception is raised during the commit") from error
+
+        with pytest.raises(StoreUnavailable, match=r"s\.db: disk I/O error"):
+            store.database.patiently(asking)
 
 
 class _Locked(Exception):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -141,27 +140,6 @@ def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
     assert time.monotonic() - began < 2
     assert slow.closed
     assert len(slow.trials) < len(record.trials)
-
-
-def test_a_server_that_hangs_does_not_keep_a_process_from_its_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("capsearch.tracking.background.CLOSING", 0.2)
-    answers = threading.Event()
-
-    class Hanging(MemoryTracker):
-        def log(self, trial: Trial) -> None:
-            answers.wait(60)
-
-    record = record_of()
-    tracker = BackgroundTracker(Hanging)
-    tracker.begin(record.study)
-    for trial in record.trials:
-        tracker.log(trial)
-    began = time.monotonic()
-    tracker.close()
-    assert time.monotonic() - began < 5
-    answers.set()
 
 
 def test_who_no_longer_leads_writes_no_trial(tmp_path: Path) -> None:
