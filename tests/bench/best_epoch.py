@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
+from threadpoolctl import threadpool_limits
 
 from capsearch.data import cache
 from capsearch.engine.batches import Batches
@@ -27,7 +28,7 @@ from capsearch.space import rung_of
 from tests.bench.oracle import STUDIES, Ground
 from tests.bench.strategies import interval
 
-CANDIDATES, SEEDS = 240, 2  # 30 of every band
+CANDIDATES, SEEDS = 200, 2  # 25 of every band
 PATIENCE = 8  # twice the study's: parts of the rows may want to go on longer than all of them
 SPLITS = 30
 OF_A_SEARCH = 12  # candidates of every band that a choice is made from
@@ -193,6 +194,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=cache.default_root())
     asked = parser.parse_args()
+    threadpool_limits(1, user_api="blas")  # networks side by side, as in the packed engine
     for name in [asked.study] if asked.study else STUDIES:
         ground = Ground.of(name, asked.cache)
         seen = watched(ground, asked.cache, asked.threads)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
+from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 
 from capsearch import search
@@ -58,11 +58,13 @@ class Shelf:
     """Optuna's studies in memory."""
 
     def __init__(self) -> None:
-        self._studies: dict[str, optuna.Study] = {}
+        self._trials: dict[str, list[FrozenTrial]] = {}
 
-    def optuna_study(self, name: str, objectives: int = 1) -> optuna.Study:
-        made = optuna.create_study(directions=["minimize"] * objectives)
-        return self._studies.setdefault(name, made)
+    def optuna_trials(self, name: str, objectives: int) -> list[FrozenTrial]:
+        return list(self._trials.get(name, []))
+
+    def keep_trials(self, name: str, objectives: int, trials: Sequence[FrozenTrial]) -> None:
+        self._trials[name] = list(trials)
 
 
 def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
@@ -91,7 +93,7 @@ def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -
     replicates = [t.ended(o) for t, o in zip(again, outcomes, strict=True)]
     estimates = finalists(replicates)
     curve = CapacityCurve(estimates)
-    choice = choose(curve, replicates, spec.select.rule, spec.select.percent)
+    choice = choose(curve, replicates, spec.select.rule, spec.select.settings)
     loss, best = truth([choice.selected.candidate, choice.best.candidate]).tolist()
     times = [milliseconds(t.candidate, len(t.outcome.curve)) for t in trials if t.outcome]
     return Found(
