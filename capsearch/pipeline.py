@@ -151,13 +151,19 @@ def _lead(
     ):
         tracker.begin(opened.study)
         leader = Leader(opened, member, hand, tracker, watch, check)
-        trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
-        replicates = leader.train_replicates(trials)
-        member.insist()
-        _look_at_test(opened, of_finalists(trials, replicates), last_look, watch)
-        member.renew()
-        member.insist()
-        _publish(opened, tracker, watch)
+        try:
+            trials = leader.train_candidates(nearly_done=partial(_get_ready, last_look))
+            replicates = leader.train_replicates(trials)
+            member.insist()
+            _look_at_test(opened, of_finalists(trials, replicates), last_look, watch)
+            member.renew()
+            member.insist()
+            _publish(opened, tracker, watch)
+        except LeadLost:
+            raise  # it goes on as a hand
+        except BaseException:
+            member.give_back()  # before the tracker: a server that hangs may outlast our time
+            raise
 
 
 def _row(opened: Opened) -> StudyRow:

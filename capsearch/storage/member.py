@@ -98,6 +98,13 @@ class Member:
         if not self.leading:
             raise LeadLost
 
+    def give_back(self) -> None:
+        """Let others train what this worker holds: it is about to leave, if it gets that far."""
+        held = jobs.c.worker == self.id
+        self._database.in_a_hurry()
+        with suppress(StoreUnavailable):
+            self._database.write(lambda c: c.execute(jobs.update().where(held).values(worker=None)))
+
     def renew(self) -> None:
         """Renew the lease now, and note the time led so far."""
         asked = time.monotonic()

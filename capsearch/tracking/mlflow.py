@@ -15,6 +15,7 @@ from capsearch import credentials
 from capsearch.errors import BadRequest
 from capsearch.records import Study, StudyRecord, Tracking, Trial
 from capsearch.tracking.base import Warn
+from capsearch.tracking.store import make_whole
 from capsearch.tracking.writer import Writer
 
 PAUSE = 15.0  # seconds before a server that failed is asked again
@@ -82,6 +83,7 @@ class MlflowTracker:
         try:
             if self._writer is None:
                 reach(self._uri)
+                make_whole(self._uri)
                 self._writer = Writer(self._uri, self._artifacts, self._study)
                 self._begun = True
             while self._waiting:
