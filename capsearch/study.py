@@ -18,7 +18,7 @@ from capsearch.data.source import open_source
 from capsearch.engine.process import Limits
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.final import stored_score
-from capsearch.records import Estimate, Study, StudyRecord, Trial
+from capsearch.records import Estimate, RungEvidence, Study, StudyRecord, Trial
 from capsearch.report.checks import with_checks
 from capsearch.search import Deadline
 from capsearch.selection import CapacityCurve, doubt_of, estimate, of_finalists, verdicts
@@ -172,6 +172,7 @@ def assemble(opened: Opened) -> StudyRecord:
         verdicts=found,
         test=score,
         seconds=row.document["seconds"] if row.document else row.seconds,
+        growth=_growth(opened, trials),
         cut=row.cut,
     )
     return with_checks(record)
@@ -186,9 +187,19 @@ def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
         outcomes = board.outcomes([t.job.key for t in planned], losses=losses)
         return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]
 
-    planned = search.Ladder.of(study, opened.spec, opened.space, store).waiting
-    trials = ended(planned, losses=False)
+    plan = search.Ladder.of(study, opened.spec, opened.space, store)
+    trials = ended(plan.waiting, losses=plan.grow)
     return trials, ended(search.replicate_trials(opened.spec, trials), losses=True)
+
+
+def _growth(opened: Opened, trials: Sequence[Trial]) -> tuple[RungEvidence, ...]:
+    """Why the search grew as far as it did: the plan's own evidence, told once more."""
+    plan = search.Ladder.of(opened.study, opened.spec, opened.space, opened.store)
+    if not plan.grow:
+        return ()
+    for trial in trials:
+        plan.tell(trial)
+    return plan.evidence
 
 
 def finalists(replicates: Sequence[Trial]) -> tuple[Estimate, ...]:

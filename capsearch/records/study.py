@@ -146,6 +146,7 @@ class StudyRecord:
     verdicts: dict[str, Choice]  # what each rule would have chosen, by the rule's name
     test: TestScore
     seconds: float  # spent on the study, over every run of the command
+    growth: tuple[RungEvidence, ...] = ()  # a search that grows: what each rung said of the next
     cut: str | None = None  # why the search ended before its budget, if it did
     checks: tuple[Check, ...] = ()
 

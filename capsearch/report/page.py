@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
-from capsearch.records import Candidate, StudyRecord, Tracking
+from capsearch.records import Candidate, RungEvidence, StudyRecord, Tracking
 from capsearch.report import overfit
 
 
@@ -89,8 +89,8 @@ def _failed_baselines(record: StudyRecord) -> list[tuple[str, str]]:
 
 
 def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
-    """For each rung: its sizes, trials, failures with their reasons, and its best loss."""
-    rows = []
+    """For each rung: its sizes, trials, failures with their reasons, best loss, and its gain."""
+    rows, growth = [], {e.rung: e for e in record.growth}
     for rung, low in enumerate(record.study.ladder[:-1]):
         mine = [t.outcome for t in record.trials if t.rung == rung and t.outcome]
         reasons = Counter(o.reason.split(" at epoch")[0] for o in mine if o.reason)
@@ -102,9 +102,22 @@ def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
                 "trials": len(mine),
                 "failed": "; ".join(f"{n} × {reason}" for reason, n in reasons.items()),
                 "best": min(losses) if losses else None,
+                "gain": _gain(growth.get(rung)),
             }
         )
     return rows
+
+
+def _gain(evidence: RungEvidence | None) -> str:
+    """What a rung's own share of the trials gained over all smaller sizes."""
+    if evidence is None:
+        return "–"
+    if not evidence.opened:
+        return "not opened: larger networks no longer paid"
+    if evidence.gain is None or evidence.se is None:
+        return "–"
+    verdict = "pays" if evidence.pays else "does not pay"
+    return f"{evidence.gain:+.4f} ± {evidence.se:.4f}, {verdict}"
 
 
 def _inline(name: str, svg: str) -> Markup:

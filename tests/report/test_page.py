@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from capsearch.records import Check, Outcome, Tracking
+from capsearch.records import Check, Outcome, RungEvidence, Tracking
 from capsearch.report.page import draw, render, write
 from capsearch.selection import estimate
 from tests.samples import record_of
@@ -142,6 +142,21 @@ def test_baselines_are_shown_by_their_fresh_seeds_and_failures_by_their_reason()
     assert mean is not None
     assert f"original 16-16 160,305 {mean.mean:.4f} ± {mean.se:.4f}" in words
     assert f"{gone.name} diverged: loss became NaN or infinite at epoch 2" in words
+
+
+def test_the_last_rungs_say_why_growth_ended() -> None:
+    growth = (
+        RungEvidence(0, opened=True, parameters=10_001, val_loss=0.29, pays=True),
+        RungEvidence(1, True, 20_103, 0.28, gain=0.01, se=0.002, pays=True),
+        RungEvidence(2, True, 40_009, 0.281, gain=-0.001, se=0.002),
+        RungEvidence(3, opened=False),
+    )
+    record = replace(RECORD, growth=growth)
+    words = text_of(render(record, None, draw(record)))
+    assert "+0.0100 ± 0.0020, pays" in words
+    assert "-0.0010 ± 0.0020, does not pay" in words
+    assert "not opened: larger networks no longer paid" in words
+    assert "Gain over smaller sizes" not in text_of(render(RECORD, None, draw(RECORD)))
 
 
 @pytest.mark.real
