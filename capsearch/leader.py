@@ -52,7 +52,7 @@ class Leader:
             if left == NEARLY or (left == 0 and planned < NEARLY):
                 nearly_done()
 
-        foreman = self._foreman(ladder, seen, losses=ladder.grow)
+        foreman = self._foreman(ladder, seen)
 
         def tick() -> None:
             self._tick()
@@ -73,7 +73,7 @@ class Leader:
             name = self.opened.study.name
             raise CapsearchError(f"every trial of {name} failed: {reasons(trials)}")
         self.watch.phase("replicates", len(waiting))
-        foreman = self._foreman(search.Listed(waiting), self._seen, losses=True)
+        foreman = self._foreman(search.Listed(waiting), self._seen)
         return search.drive(foreman, self.hand, self._tick)
 
     def _tick(self) -> None:
@@ -89,9 +89,9 @@ class Leader:
             foreman.trained, foreman.open, foreman.ended, replicates
         )
 
-    def _foreman(self, plan: search.Plan, seen: search.OnTrial, *, losses: bool = False) -> Foreman:
+    def _foreman(self, plan: search.Plan, seen: search.OnTrial) -> Foreman:
         board = self.opened.store.board(self.opened.study)
-        return Foreman(plan, board, self.member, seen, losses=losses)
+        return Foreman(plan, board, self.member, seen)
 
     def _seen(self, trial: Trial) -> None:
         self.tracker.log(trial)

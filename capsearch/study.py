@@ -188,7 +188,7 @@ def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
         return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]
 
     plan = search.Ladder.of(study, opened.spec, opened.space, store)
-    trials = ended(plan.waiting, losses=plan.grow)
+    trials = ended(plan.waiting, losses=plan.losses)
     return trials, ended(search.replicate_trials(opened.spec, trials), losses=True)
 
 

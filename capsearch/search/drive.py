@@ -63,17 +63,8 @@ class Hand:
 class Foreman:
     """Leads one plan: puts its jobs up, and passes on what has ended."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        board: Board,
-        member: Member,
-        on_trial: OnTrial,
-        *,
-        losses: bool = False,  # of each validation row: a choice needs them, a search does not
-    ) -> None:
+    def __init__(self, plan: Plan, board: Board, member: Member, on_trial: OnTrial) -> None:
         self._plan, self._board, self._member, self._on_trial = plan, board, member, on_trial
-        self._losses = losses
         self._open: dict[str, list[Trial]] = {}  # by the key of the job; trials may share one
         self.ended: list[Trial] = []
         self.trained = 0  # in this run: neither read back, nor another trial's job
@@ -111,7 +102,7 @@ class Foreman:
                 self._settle(trial, outcome)
 
     def _outcomes(self, keys: Sequence[str]) -> Ended:
-        return self._board.outcomes(keys, losses=self._losses)
+        return self._board.outcomes(keys, losses=self._plan.losses)
 
     def _settle(self, trial: Trial, outcome: Outcome) -> None:
         self.ended.append(trial.ended(outcome))

@@ -46,6 +46,11 @@ class Ladder:
         return plan
 
     @property
+    def losses(self) -> bool:
+        """Growth is judged by them; a search that does not grow needs none."""
+        return self.grow
+
+    @property
     def evidence(self) -> tuple[RungEvidence, ...]:
         """What every rung's own share of the budget says, from the trials told so far."""
         return evidence_of([self._own(rung) for rung in range(len(self.rungs))])

@@ -13,6 +13,11 @@ from capsearch.spec import StudySpec
 class Plan(Protocol):
     """What is to be trained, in order."""
 
+    @property
+    def losses(self) -> bool:
+        """Whether the plan, or who reads its trials, needs the losses of each validation row."""
+        ...
+
     def take(self, count: int) -> list[Trial]:
         """At most `count` trials that can start now; none when all wait or nothing is left."""
         ...
@@ -31,6 +36,7 @@ class Listed:
     """Trials known from the start: the replicates."""
 
     waiting: list[Trial]
+    losses: bool = True  # a choice is made of them
 
     def take(self, count: int) -> list[Trial]:
         taken, self.waiting = self.waiting[:count], self.waiting[count:]

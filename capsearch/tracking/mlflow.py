@@ -29,8 +29,8 @@ class MlflowTracker:
     def __init__(self, uri: str, root: Path, warn: Warn) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-        for noisy in ("alembic", "mlflow"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
+        for noisy in ("alembic", "mlflow"):  # errors are ours to tell, in one line
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self._uri, self._warn = uri, warn
         local = uri.startswith("sqlite")
         self._artifacts = (root / "artifacts").absolute().as_uri() if local else None
