@@ -29,6 +29,7 @@ class MlflowTracker:
     def __init__(self, uri: str, root: Path, warn: Warn) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is the result's
         for noisy in ("alembic", "mlflow"):  # errors are ours to tell, in one line
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self._uri, self._warn = uri, warn

@@ -252,6 +252,20 @@ def test_a_server_that_was_away_ends_with_everything_once(
 
 
 @pytest.mark.real
+def test_a_server_leaves_standard_output_to_the_result(
+    server: MlflowServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MLflow prints the address of every run that ends on a server."""
+    record = record_of(per_rung=1)
+    tracker = MlflowTracker(server.uri, tmp_path, print)
+    tracker.begin(record.study)
+    tracker.log(record.trials[0])
+    tracker.close()
+    assert tracker.missing == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.real
 def test_a_server_that_was_never_there_costs_a_warning_and_nothing_else(tmp_path: Path) -> None:
     place, record = InMlflow(f"http://me:s3cret@127.0.0.1:{free_port()}", tmp_path), record_of()
     tracker = place.open()
