@@ -103,12 +103,12 @@ def _stored_question(name: str, storage: str) -> tuple[str, spec.StudySpec] | No
         rows = [row for row in store.rows() if name in (row.name, row.key)]
     if not rows:
         return None
-    _check_name(rows[-1].name)
     asked = {key: value for key, value in rows[-1].question.items() if key != "sampling"}
     return rows[-1].name, spec.StudySpec.model_validate(asked)
 
 
 def _opened(name: str, question: spec.StudySpec, where: Circumstances, warn: Warn | None) -> Opened:
+    _check_name(name)
     study, space, data = prepared_study(name, question, where.cache)
     return Opened(question, study, space, data, StudyStore(where.storage, warn), where)
 

@@ -124,8 +124,9 @@ class Member:
             mine, workers.c.role == "study", workers.c.id != self.id
         )
         if self._role == "study" and (other := connection.execute(others).first()):
+            name = self._study.rpartition("-")[0]
             raise Interrupted(
-                f"{self._study} is being run by another process, on {other.host}; it goes on "
+                f"{name} is being run by another process, on {other.host}; it goes on "
                 "there. Run the same command again later to see its result, wait for it with "
                 "--wait, or help with `capsearch worker`"
             )
