@@ -235,8 +235,10 @@ def _row(point: Estimate) -> tuple[str, ...]:
 
 
 def _marks(point: Estimate, record: StudyRecord) -> str:
-    marks = ["selected"] if point == record.choice.selected else []
-    return " ".join(marks + (["best"] if point == record.choice.best else []))
+    """At most 11 letters: the table has 80 columns."""
+    if point == record.choice.selected:
+        return "sel. = best" if point == record.choice.best else "selected"
+    return "best" if point == record.choice.best else ""
 
 
 def _style(point: Estimate, record: StudyRecord) -> str:
