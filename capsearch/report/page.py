@@ -113,7 +113,7 @@ def _gain(evidence: RungEvidence | None) -> str:
     if evidence is None:
         return "–"
     if not evidence.opened:
-        return "not opened: larger networks no longer paid"
+        return "not opened: growth had ended"
     if evidence.gain is None or evidence.se is None:
         return "–"
     verdict = "pays" if evidence.pays else "does not pay"

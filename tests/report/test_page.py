@@ -155,7 +155,7 @@ def test_the_last_rungs_say_why_growth_ended() -> None:
     words = text_of(render(record, None, draw(record)))
     assert "+0.0100 ± 0.0020, pays" in words
     assert "-0.0010 ± 0.0020, does not pay" in words
-    assert "not opened: larger networks no longer paid" in words
+    assert "not opened: growth had ended" in words
     assert "Gain over smaller sizes" not in text_of(render(RECORD, None, draw(RECORD)))
 
 
