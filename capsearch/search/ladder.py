@@ -47,8 +47,8 @@ class Ladder:
 
     @property
     def losses(self) -> bool:
-        """Growth is judged by them; a search that does not grow needs none."""
-        return self.grow
+        """What a rung gains is judged by them; a search over the whole space has no rungs."""
+        return len(self.rungs) > 1
 
     @property
     def evidence(self) -> tuple[RungEvidence, ...]:

@@ -100,16 +100,15 @@ def test_a_second_start_may_wait_and_says_so_in_json(
 
 @pytest.mark.real
 def test_if_changed_does_nothing_for_what_is_complete_and_starts_what_is_not(
-    done: tuple[Place, dict[str, Any]],
+    place: Place, done: tuple[Place, dict[str, Any]]
 ) -> None:
-    place, document = done
+    complete, document = done
     page = Path(document["report"])
     before = page.stat().st_mtime_ns
-    same, err = place.study("--if-changed")
+    same, err = complete.study("--if-changed")
     assert same == document
     assert "nothing changed since it was completed" in " ".join(err.split())
     assert page.stat().st_mtime_ns == before
-    (place.folder / "other.toml").write_text(STUDY.replace("seed = 0", "seed = 1"))
-    process = place.start("study", "other", "--if-changed", "--deadline", "1s")
+    process = place.start("study", "mine", "--if-changed", "--deadline", "1s")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 3, err  # it has begun
