@@ -38,10 +38,16 @@ def _stop(number: int, _: FrameType | None) -> None:
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: os._exit(128 + number))
-    last = threading.Timer(GRACE, os._exit, [128 + number])
+    last = threading.Timer(GRACE, _give_up, [Stopped(number)])
     last.daemon = True
     last.start()
     raise Stopped(number)
+
+
+def _give_up(stopped: Stopped) -> None:
+    """The time is over: something that has to be put away does not answer."""
+    _say(str(stopped))
+    os._exit(stopped.exit_code)
 
 
 def _fail(message: str, code: int) -> NoReturn:
