@@ -78,12 +78,7 @@ class Postgres:
 
     def database(self, name: str) -> str:
         """The URL of an empty database, made now."""
-        import psycopg
-
-        plain = self.url.replace("+psycopg", "")
-        with psycopg.connect(plain, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return self.url.removesuffix("postgres") + name
+        return database(self.url, name)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._home / program), "-D", str(self._data), *arguments]
