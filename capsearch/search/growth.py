@@ -1,4 +1,4 @@
-"""When to stop adding rungs: as soon as larger networks no longer pay. Pure functions.
+"""When to stop adding rungs: once larger networks no longer pay. Pure functions.
 
 A rung pays when its best network beats the best of all smaller ones by more than the noise: by more
 than one standard error of the mean paired difference of their losses, validation row by validation
@@ -12,7 +12,7 @@ import numpy as np
 
 from capsearch.records import RungEvidence, Trial
 
-PATIENCE = 2  # rungs in a row that do not pay, and growth ends
+PATIENCE = 2  # rungs in a row that do not pay, and no more are opened
 WINDOW = 3  # rungs that are open at once beyond the last that is complete, to keep workers busy
 
 
@@ -43,14 +43,18 @@ def evidence_of(rungs: Sequence[Sequence[Trial]]) -> tuple[RungEvidence, ...]:
     return tuple(found)
 
 
-def ends_at(evidence: Sequence[RungEvidence]) -> int | None:
-    """The rung that ended growth, by the evidence of the complete rungs; None while it goes on."""
-    in_vain = 0
-    for rung in evidence:
+def reach(evidence: Sequence[RungEvidence]) -> int:
+    """How many rungs may be open by the evidence of the complete ones, the smallest.
+
+    Never fewer than by the evidence of fewer: a rung that pays among the last that are open makes
+    growth go on, though PATIENCE rungs before it did not.
+    """
+    opened, in_vain = WINDOW, 0
+    for complete, rung in enumerate(evidence, start=1):
         in_vain = 0 if rung.pays else in_vain + 1
-        if in_vain == PATIENCE:
-            return rung.rung
-    return None
+        if in_vain < PATIENCE:
+            opened = complete + WINDOW
+    return opened
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:

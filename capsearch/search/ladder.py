@@ -2,15 +2,15 @@
 
 Rungs are opened smallest first, a few at a time, and no more are opened once larger networks no
 longer pay. Which are opened follows from the outcomes of complete rungs alone, in whatever order
-they came in; what the others would have cost is spent on the open ones, so that a search has the
-trials it was given.
+they came in; what the others would have cost is then spent on the open ones, so that a search has
+the trials it was given.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from capsearch.records import RungEvidence, Study, Trial
-from capsearch.search.growth import WINDOW, ends_at, evidence_of
+from capsearch.search.growth import evidence_of, reach
 from capsearch.search.plan import baseline_trials
 from capsearch.search.rounds import Question, Rounds, Shelf
 from capsearch.search.strategies import STRATEGIES
@@ -77,10 +77,8 @@ class Ladder:
         if not self.grow:
             return self.rungs
         complete = self._complete()
-        end = ends_at(evidence_of(complete))
-        reached = len(complete) if end is None else end  # what was open when that rung ended
-        opened = self.rungs[: reached + WINDOW]
-        if end is not None:
+        opened = self.rungs[: reach(evidence_of(complete))]
+        if len(complete) == len(opened):  # growth has ended: none is left that could pay
             for rung, budget in zip(opened, shares(self.trials, len(opened)), strict=True):
                 rung.budget = budget
         return opened

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from capsearch import search
 from capsearch.data import cache
-from capsearch.records import Candidate, Job, Outcome, Trial
+from capsearch.records import Candidate, Job, Outcome, Trial, digest_of
 from capsearch.selection import CapacityCurve, choose
 from capsearch.spec import StudySpec
 from capsearch.study import finalists
@@ -73,6 +73,11 @@ def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
     asked = ground.spec.model_dump()
     asked["search"] = {"trials": 96, "rungs": ground.spec.search.rungs} | changed
     return StudySpec.model_validate(asked | {"baseline": ()})
+
+
+def settings(ground: Ground) -> str:
+    """A hash of how all variants sample: searches by other settings are other searches."""
+    return digest_of([search.sampling(asking(ground, v, 0).search) for v in VARIANTS])[:8]
 
 
 def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
@@ -214,7 +219,7 @@ def main() -> None:
               f"{landscape.height.min():.4f}\nerror of the landscape: {landscape.error()}\n",
               flush=True)  # fmt: skip
         kind = "real" if asked.real else f"landscape-{len(landscape.oracle.candidates)}"
-        beside = ground.folder(asked.cache) / f"searches-{kind}.jsonl"
+        beside = ground.folder(asked.cache) / f"searches-{kind}-{settings(ground)}.jsonl"
         if asked.real:
             found = collect(beside, partial(map, trained(ground, asked.processes)), asked.searches)
         else:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capsearch.records import Candidate, Curve, Job, Outcome, RungEvidence, Trial
-from capsearch.search.growth import PATIENCE, best_of, ends_at, evidence_of, paired_gain
+from capsearch.search.growth import PATIENCE, WINDOW, best_of, evidence_of, paired_gain, reach
 
 
 def trial(losses: Sequence[float] | None, units: int = 4) -> Trial:
@@ -33,11 +33,11 @@ def test_the_gain_is_the_mean_paired_difference_with_its_standard_error() -> Non
     assert se == pytest.approx(0.0577, abs=1e-4)
 
 
-def test_growth_ends_after_two_rungs_in_vain() -> None:
+def test_two_rungs_in_vain_open_no_more_until_one_that_is_open_pays() -> None:
+    """Three are open beyond the complete ones; the fourth in vain would have opened the seventh."""
     evidence = evidence_of(ladder_of(0.5, 0.4, 0.401, 0.399, 0.3))
     assert [e.pays for e in evidence] == [True, True, False, False, True]
-    assert ends_at(evidence[:3]) is None
-    assert ends_at(evidence[:4]) == ends_at(evidence) == 3
+    assert [reach(evidence[:count]) for count in range(6)] == [3, 4, 5, 6, 6, 8]
 
 
 def test_a_rung_is_compared_with_the_last_that_paid_so_small_gains_add_up() -> None:
@@ -69,10 +69,13 @@ def test_the_best_of_equal_trials_is_the_smallest_and_failed_ones_are_never_best
 
 
 @given(st.lists(st.booleans(), max_size=9))
-def test_growth_ends_where_it_ended_whatever_comes_later(pays: list[bool]) -> None:
+def test_what_is_open_stays_open_and_growth_ends_only_when_all_of_it_was_in_vain(
+    pays: list[bool],
+) -> None:
     evidence = [RungEvidence(r, opened=True, pays=p) for r, p in enumerate(pays)]
-    ends = [ends_at(evidence[:count]) for count in range(len(pays) + 1)]
-    first = next((end for end in ends if end is not None), None)
-    assert ends[-1] == first
-    if first is not None:
-        assert pays[first - PATIENCE + 1 : first + 1] == [False] * PATIENCE
+    reached = [reach(evidence[:count]) for count in range(len(pays) + 1)]
+    assert reached == sorted(reached)
+    end = next((count for count, opened in enumerate(reached) if count == opened), None)
+    if end is not None:
+        in_vain = PATIENCE + WINDOW - 1  # the last that is open was opened by the first of these
+        assert pays[end - in_vain : end] == [False] * in_vain
