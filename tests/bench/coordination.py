@@ -1,8 +1,8 @@
 """What it costs that many workers share a study, on a PostgreSQL server of the bench's own.
 
 Worker processes with the real board, leases, lead and ladder, and an engine that sleeps. Measured
-from the moment all have joined until so few trials are left that the last round begins, by how much
-of that time the engines slept: workers that wait for nothing sleep all of it, which is linear.
+from the moment all have joined until the last trials begin, two of each worker and 32 at least, by how
+much of that time the engines slept: workers that wait for nothing sleep all of it, which is linear.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tests.fakes import outcome_of, profile_of
 from tests.servers import database, postgresql
 
 SERVER = "-c max_connections=300 -c shared_preload_libraries=pg_stat_statements"
-ROUNDS = 32  # trials that are open at once at most: 8 rungs of 4
+LAST, LAST_OF_EACH = 32, 2  # trials that are not counted, for the last rounds keep not all busy
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -117,7 +117,8 @@ def work(url: str, trials: int, seconds: float, barriers: Sequence[Barrier], see
 
 def measured(server: str, workers: int, per_worker: int, seconds: float) -> Row:
     """One study by so many workers, in a database of its own."""
-    trials = workers * per_worker + 2 * ROUNDS
+    last = max(LAST, LAST_OF_EACH * workers)
+    trials = workers * per_worker + last
     url = database(server, f"bench_{workers}_{time.monotonic_ns()}")
     with closing(StudyStore(url)):
         pass
@@ -141,7 +142,7 @@ def measured(server: str, workers: int, per_worker: int, seconds: float) -> Row:
     for process in team:
         process.join()
     starts = sorted(start for one in found for start, _ in one.slept)
-    until = starts[-ROUNDS]
+    until = starts[-last]
     slept = sum(_overlap(s, began, until) for one in found for s in one.slept)
     others = [one.processor for one in found if not one.led]
     return Row(
@@ -193,7 +194,7 @@ def main() -> None:
     """Print both tables, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--per-worker", type=int, default=15, help="trials of each worker")
+    parser.add_argument("--per-worker", type=int, default=40, help="trials of each worker")
     parser.add_argument("--seconds", type=float, default=2.0, help="that a trial takes")
     parser.add_argument("--trials", type=int, default=10_000, help="of a long study, or 0")
     given = parser.parse_args()
