@@ -1,8 +1,8 @@
 """What it costs that many workers share a study, on a PostgreSQL server of the bench's own.
 
 Worker processes with the real board, leases, lead and ladder, and an engine that sleeps. Measured
-from the moment all have joined until the last trials begin, two of each worker and 32 at least, by how
-much of that time the engines slept: workers that wait for nothing sleep all of it, which is linear.
+from the moment all have joined until the last trials begin (two of each worker, 32 at least): which
+share of that time the engines slept. Workers that wait for nothing sleep all of it: that is linear.
 """
 
 import argparse
