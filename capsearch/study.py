@@ -64,6 +64,15 @@ class Opened:
         return self.where.root / "models" / self.study.key / choice
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What of a study has ended, in the order of its plan."""
+
+    trials: tuple[Trial, ...]
+    replicates: tuple[Trial, ...]
+    growth: tuple[RungEvidence, ...]  # why the search grew as far as it did, if it grows
+
+
 def usable_cores() -> int:
     """The processors that this process may run on, and its container's share of them."""
     most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -149,7 +158,7 @@ def prepare_data(name: str, root: Path) -> cache.Prepared:
 
 def assemble(opened: Opened) -> StudyRecord:
     """The record of a complete study. Raises BadRequest when it is not complete."""
-    trials, replicates = stored_trials(opened)
+    ended = stored(opened)
     score = stored_score(opened.study, opened.store)
     row = opened.store.row(opened.study)
     if score is None or row is None:
@@ -158,48 +167,43 @@ def assemble(opened: Opened) -> StudyRecord:
             f"run `capsearch study {opened.study.name}` first"
         )
     select = opened.spec.select
+    trials, replicates = ended.trials, ended.replicates
     estimates = finalists(of_finalists(trials, replicates))
     curve = CapacityCurve(estimates)
     found = verdicts(curve, replicates, select.settings)
     choice = found[select.rule]
     record = StudyRecord(
         study=opened.study,
-        trials=tuple(trials),
-        replicates=tuple(replicates),
+        trials=trials,
+        replicates=replicates,
         estimates=estimates,
         choice=choice,
         doubt=doubt_of(curve, replicates, choice, select.settings),
         verdicts=found,
         test=score,
         seconds=row.document["seconds"] if row.document else row.seconds,
-        growth=_growth(opened, trials),
+        growth=ended.growth,
         cut=row.cut,
     )
     return with_checks(record)
 
 
-def stored_trials(opened: Opened) -> tuple[list[Trial], list[Trial]]:
-    """The trials and replicates that have ended, in the order of the plan."""
+def stored(opened: Opened) -> Stored:
+    """What of a study has ended."""
     store, study = opened.store, opened.study
     board = store.board(study)
 
-    def ended(planned: Sequence[Trial], *, losses: bool) -> list[Trial]:
+    def ended(planned: Sequence[Trial], *, losses: bool) -> tuple[Trial, ...]:
         outcomes = board.outcomes([t.job.key for t in planned], losses=losses)
-        return [t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes]
+        return tuple(t.ended(outcomes[t.job.key]) for t in planned if t.job.key in outcomes)
 
     plan = search.Ladder.of(study, opened.spec, opened.space, store)
     trials = ended(plan.waiting, losses=plan.losses)
-    return trials, ended(search.replicate_trials(opened.spec, trials), losses=True)
-
-
-def _growth(opened: Opened, trials: Sequence[Trial]) -> tuple[RungEvidence, ...]:
-    """Why the search grew as far as it did: the plan's own evidence, told once more."""
-    plan = search.Ladder.of(opened.study, opened.spec, opened.space, opened.store)
-    if not plan.grow:
-        return ()
     for trial in trials:
         plan.tell(trial)
-    return plan.evidence
+    growth = plan.evidence if plan.grow else ()
+    again = search.replicate_trials(opened.spec, trials)
+    return Stored(trials, ended(again, losses=True), growth)
 
 
 def finalists(replicates: Sequence[Trial]) -> tuple[Estimate, ...]:

@@ -17,6 +17,7 @@ from capsearch.search.plan import job_of
 from capsearch.search.strategies import STRATEGIES, sampler_of
 from capsearch.space import Band, Space, rung_of
 from capsearch.spec import StudySpec
+from capsearch.storage import PLACE
 
 
 class Shelf(Protocol):
@@ -63,7 +64,7 @@ class Rounds:
     def replay(self) -> list[Trial]:
         """The trials of the rounds that have ended; their outcomes are stored."""
         return [
-            self._trial(t.number, Candidate.from_dict(t.user_attrs["candidate"]))
+            self._trial(t.user_attrs[PLACE], Candidate.from_dict(t.user_attrs["candidate"]))
             for t in self._told
         ]
 
@@ -100,6 +101,7 @@ class Rounds:
         asked = drawn.ask()
         candidate = question.space.draw(asked, self._band)
         asked.set_user_attr("candidate", candidate.as_dict())
+        asked.set_user_attr(PLACE, asked.number)
         trial = self._trial(asked.number, candidate)
         self.asked += 1
         self._open[trial.id] = asked.number

@@ -3,10 +3,11 @@
 from capsearch.storage.board import Board
 from capsearch.storage.database import Database, exists
 from capsearch.storage.member import LEASE, LeadLost, Member, Role
-from capsearch.storage.store import StudyRow, StudyStore
+from capsearch.storage.store import PLACE, StudyRow, StudyStore
 
 __all__ = [
     "LEASE",
+    "PLACE",
     "Board",
     "Database",
     "LeadLost",

@@ -24,6 +24,8 @@ from capsearch.storage.database import Database, Warn, begin_at_once, engine_set
 from capsearch.storage.member import LEASE, Member, Role
 from capsearch.storage.tables import metadata, studies, workers
 
+PLACE = "place"  # an attribute of Optuna's trials: how many were asked for before
+
 
 @dataclass(frozen=True)
 class StudyRow:
@@ -100,20 +102,21 @@ class StudyStore:
 
     def optuna_trials(self, name: str, objectives: int) -> list[FrozenTrial]:
         """The trials of Optuna's study of this name, which is made when it is not there."""
-
-        def asking() -> list[FrozenTrial]:
-            return self._optuna_study(name, objectives).get_trials(deepcopy=False)
-
-        return self.database.patiently(asking)
+        return self.database.patiently(lambda: self._places(name, objectives))
 
     def keep_trials(self, name: str, objectives: int, trials: Sequence[FrozenTrial]) -> None:
-        """Store those of Optuna's study that are not there yet: all after as many as there are."""
+        """Store those of Optuna's study that are not there yet; each knows its place there."""
 
         def change() -> None:
-            stored = self._optuna_study(name, objectives)
-            stored.add_trials(trials[len(stored.get_trials(deepcopy=False)) :])
+            kept = len(self._places(name, objectives))
+            self._optuna_study(name, objectives).add_trials(trials[kept:])
 
         self.database.patiently(change)
+
+    def _places(self, name: str, objectives: int) -> list[FrozenTrial]:
+        """One trial for each place: a leader that slept may have stored its last round again."""
+        found = self._optuna_study(name, objectives).get_trials(deepcopy=False)
+        return list({trial.user_attrs[PLACE]: trial for trial in found}.values())
 
     def _optuna_study(self, name: str, objectives: int) -> optuna.Study:
         """Lower values are better. Kept, for it remembers the trials that it has read."""

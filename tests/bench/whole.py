@@ -11,7 +11,7 @@ from typing import Any
 from capsearch.engine.process import Limits
 from capsearch.pipeline import run_study
 from capsearch.records import Candidate
-from capsearch.study import Circumstances, open_study, stored_trials, usable_cores
+from capsearch.study import Circumstances, open_study, stored, usable_cores
 from tests.bench.child import ROOT, run
 from tests.bench.task import BATCH_SIZE, DATA, DROPOUT, L1, L2, LAYERS, LEARNING_RATE, UNITS
 
@@ -88,18 +88,20 @@ def phases(name: str, cache: str) -> dict[str, Any]:
 
 def _measured(name: str, folder: Path, cache: Path) -> Whole:
     options = ["--json", "--root", str(folder / "runs"), "--cache", str(cache)]
-    ended = run([sys.executable, "-m", "capsearch", "study", name, *options], folder)
-    assert json.loads(ended.output)["status"] == "complete"
+    process = run([sys.executable, "-m", "capsearch", "study", name, *options], folder)
+    assert json.loads(process.output)["status"] == "complete"
     opened = open_study(name, _where(folder / "runs", cache))
-    trials, replicates = stored_trials(opened)
-    ran = [(t, t.outcome) for t in [*trials, *replicates] if t.outcome and t.outcome.curve]
+    ended = stored(opened)
+    ran = [
+        (t, t.outcome) for t in [*ended.trials, *ended.replicates] if t.outcome and t.outcome.curve
+    ]
     ran.sort(key=lambda r: (r[0].parameters, r[0].id))
     return Whole(
         candidates=tuple(t.candidate for t, _ in ran),
         epochs=tuple(len(o.curve) for _, o in ran),
-        seconds=ended.seconds,
+        seconds=process.seconds,
         training=sum(o.seconds for _, o in ran) / usable_cores(),
-        peak=ended.peak,
+        peak=process.peak,
     )
 
 

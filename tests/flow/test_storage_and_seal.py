@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
 from capsearch.errors import BadRequest, SealBroken, StoreUnavailable
 from capsearch.records import Outcome, Tracking
 from capsearch.seal import Ledger, opened_rows
 from capsearch.search import baseline_trials
-from capsearch.storage import StudyStore
+from capsearch.storage import PLACE, StudyStore
+from capsearch.storage.database import engine_settings
 from tests.fakes import ToySource, outcome_of, spec_of, study_of
 
 SPEC = spec_of()
@@ -61,6 +63,27 @@ def test_a_study_is_listed_with_its_time_and_its_result(store: StudyStore) -> No
     assert (row.key, row.document, row.tracking) == (STUDY.key, {"a": 1}, place)
     assert row.question == STUDY.question
     assert 0.02 <= row.seconds < 2.0
+
+
+def test_what_a_leader_that_slept_stored_once_more_is_read_once(store: StudyStore) -> None:
+    """It wakes in the middle of storing a round that its successor has drawn and stored again."""
+    drawn = optuna.create_study()
+    for place in range(6):
+        asked = drawn.ask()
+        asked.set_user_attr(PLACE, place)
+        drawn.tell(asked, 0.5)
+    name, trials = f"{STUDY.key}/rung-0", drawn.get_trials()
+    store.keep_trials(name, 1, trials[:3])
+    url = store.database.url
+    storage = optuna.storages.RDBStorage(url, engine_kwargs=engine_settings(url))
+    late = optuna.load_study(study_name=name, storage=storage)
+    store.keep_trials(name, 1, trials)
+    late.add_trials(trials[3:])
+    storage.remove_session()
+    storage.engine.dispose()
+    store.keep_trials(name, 1, trials)
+    assert len(late.trials) == 9
+    assert [t.user_attrs[PLACE] for t in store.optuna_trials(name, 1)] == list(range(6))
 
 
 def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(store: StudyStore) -> None:
