@@ -79,10 +79,10 @@ def test_what_a_leader_that_slept_stored_once_more_is_read_once(store: StudyStor
     late = optuna.load_study(study_name=name, storage=storage)
     store.keep_trials(name, 1, trials)
     late.add_trials(trials[3:])
-    storage.remove_session()
-    storage.engine.dispose()
     store.keep_trials(name, 1, trials)
     assert len(late.trials) == 9
+    storage.remove_session()
+    storage.engine.dispose()
     assert [t.user_attrs[PLACE] for t in store.optuna_trials(name, 1)] == list(range(6))
 
 
