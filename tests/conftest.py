@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.servers import Postgres
+from tests.servers import MlflowServer, Postgres
 
 settings.register_profile("capsearch", deadline=None, derandomize=True)
 settings.load_profile("capsearch")
@@ -32,3 +32,12 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'studies.db'}"
     server: Postgres = request.getfixturevalue("postgres_server")
     return server.database(f"test_{abs(hash(str(tmp_path)))}")
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
+    """An MLflow server with its store in the test's own folder."""
+    server = MlflowServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()

@@ -12,8 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -78,7 +77,11 @@ class Postgres:
 
     def database(self, name: str) -> str:
         """The URL of an empty database, made now."""
-        return database(self.url, name)
+        import psycopg
+
+        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url.removesuffix("postgres") + name
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._home / program), "-D", str(self._data), *arguments]
@@ -127,19 +130,3 @@ def wait_for(url: str) -> str:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{url} did not answer within a minute")
-
-
-@contextmanager
-def postgresql(*, password: str = "", options: str = "") -> Iterator[str]:
-    """The URL of a server's `postgres` database."""
-    with Postgres(password=password, options=options) as server:
-        yield server.url
-
-
-def database(server: str, name: str) -> str:
-    """The URL of a new and empty database of this server."""
-    import psycopg
-
-    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    return server.removesuffix("postgres") + name

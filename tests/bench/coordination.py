@@ -25,7 +25,7 @@ from capsearch.space import ladder
 from capsearch.storage import StudyStore
 from tests.bench import study_cost
 from tests.fakes import outcome_of, profile_of
-from tests.servers import database, postgresql
+from tests.servers import Postgres
 
 SERVER = "-c max_connections=300 -c shared_preload_libraries=pg_stat_statements"
 LAST, LAST_OF_EACH = 32, 2  # trials that are not counted, for the last rounds keep not all busy
@@ -115,11 +115,11 @@ def work(url: str, trials: int, seconds: float, barriers: Sequence[Barrier], see
             barriers[1].wait()
 
 
-def measured(server: str, workers: int, per_worker: int, seconds: float) -> Row:
+def measured(server: Postgres, workers: int, per_worker: int, seconds: float) -> Row:
     """One study by so many workers, in a database of its own."""
     last = max(LAST, LAST_OF_EACH * workers)
     trials = workers * per_worker + last
-    url = database(server, f"bench_{workers}_{time.monotonic_ns()}")
+    url = server.database(f"bench_{workers}_{time.monotonic_ns()}")
     with closing(StudyStore(url)):
         pass
     context = multiprocessing.get_context("spawn")
@@ -128,7 +128,7 @@ def measured(server: str, workers: int, per_worker: int, seconds: float) -> Row:
     team = [context.Process(target=work, args=arguments, daemon=True) for _ in range(workers)]
     for process in team:
         process.start()
-    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         barriers[0].wait()
         began, used = time.monotonic(), _server_seconds(connection)
@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="that a trial takes")
     parser.add_argument("--trials", type=int, default=10_000, help="of a long study, or 0")
     given = parser.parse_args()
-    with postgresql(options=SERVER) as server:
+    with Postgres(options=SERVER) as server:
         print(f"## Workers, with trials of {given.seconds:g} s\n")
         print("| workers | trials/s | share of linear | cores: database | leader | each other "
               "| statements a trial |")  # fmt: skip
@@ -209,7 +209,7 @@ def main() -> None:
             line = f"| {workers} | {row.speed:.2f} | {shares} | {row.statements:.0f} |"
             print(line, flush=True)
         if given.trials:
-            study_cost.show("PostgreSQL", database(server, "long"), given.trials)
+            study_cost.show("PostgreSQL", server.database("long"), given.trials)
     if given.trials:
         study_cost.show("SQLite", None, given.trials)
 

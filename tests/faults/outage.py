@@ -6,8 +6,7 @@ from typing import Any
 
 from tests.faults.checks import check_complete
 from tests.faults.kills import ending
-from tests.faults.place import PHASES, Place, until
-from tests.faults.race import QUESTION
+from tests.faults.place import PHASES, QUICK, Place, until
 from tests.faults.shown import shown
 from tests.servers import MlflowServer
 
@@ -28,7 +27,7 @@ def outage(
     server = MlflowServer(folder)
     server.start()
     try:
-        with ending(Place(folder / "study", cache, QUESTION, tracking=server.uri)) as place:
+        with ending(Place(folder / "study", cache, QUICK, tracking=server.uri)) as place:
 
             def reached(phase: str) -> bool:
                 done = process.poll() is not None

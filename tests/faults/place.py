@@ -13,7 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tests.place import STUDY
+
 NAME = "mine"
+QUICK = (
+    STUDY.replace("epochs = 8", "epochs = 3")
+    .replace("replicates = 3", "replicates = 2")
+    .replace("dropout = { low = 0.0, high = 0.5 }\n", "")
+)
 STARTING, SEARCH, REPLICATES, LAST_LOOK, OPENED, PUBLISHING, COMPLETE = PHASES = (
     "starting", "search", "replicates", "last look", "opened", "publishing", "complete",
 )  # fmt: skip

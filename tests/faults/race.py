@@ -3,30 +3,6 @@
 from tests.faults.checks import Ended, check_complete, check_tracking
 from tests.faults.place import NAME, Place
 
-QUESTION = """
-[data]
-source = "rotten_tomatoes"
-vocabulary = 1000
-[space]
-layers = { low = 0, high = 2 }
-units = { low = 1, high = 16, log = true }
-learning_rate = { low = 3e-3, high = 3e-2, log = true }
-[training]
-epochs = 3
-patience = 2
-[search]
-trials = 12
-rungs = 3
-[select]
-replicates = 2
-[[baseline]]
-name = "original"
-units = [16, 16]
-[[baseline]]
-name = "smaller"
-units = [4, 4]
-"""
-
 
 def race(place: Place, workers: int) -> Ended:
     """All end with 0; the split was opened once, one report was recorded and lies there."""

@@ -7,8 +7,8 @@ import pytest
 
 from tests.faults.checks import check_complete, check_tracking
 from tests.faults.kills import Crew, ending
-from tests.faults.place import Place
-from tests.faults.race import QUESTION, race
+from tests.faults.place import QUICK, Place
+from tests.faults.race import race
 from tests.servers import Postgres
 
 pytestmark = pytest.mark.real
@@ -24,7 +24,7 @@ def test_whoever_is_killed_every_trial_is_counted_once(
     storage: str, seed: int, postgres_server: Postgres, tmp_path: Path, cache: Path
 ) -> None:
     url = postgres_server.database(f"kills_{seed}") if storage == "postgresql" else None
-    with ending(Place(tmp_path / "study", cache, QUESTION, url)) as place:
+    with ending(Place(tmp_path / "study", cache, QUICK, url)) as place:
         crew = Crew(place, Random(seed))
         crew.disturb(3)
         crew.finish()
@@ -36,5 +36,5 @@ def test_workers_that_race_to_the_end_open_the_test_split_once(
     postgres_server: Postgres, tmp_path: Path, cache: Path
 ) -> None:
     url = postgres_server.database("race")
-    with ending(Place(tmp_path / "race", cache, QUESTION, url)) as place:
+    with ending(Place(tmp_path / "race", cache, QUICK, url)) as place:
         race(place, workers=3)

@@ -19,8 +19,7 @@ from capsearch.storage.tables import workers
 from tests.faults.checks import check_complete, check_tracking
 from tests.faults.crew import STUDY, Crew, check_counted_once, trained
 from tests.faults.kills import ending
-from tests.faults.place import Place, until
-from tests.faults.race import QUESTION
+from tests.faults.place import QUICK, Place, until
 from tests.servers import Postgres
 
 pytestmark = pytest.mark.real
@@ -92,7 +91,7 @@ def test_a_clock_that_jumps_lets_no_trial_be_counted_twice(
 
 def test_a_disk_that_fills_up_costs_nothing_that_was_stored(tmp_path: Path) -> None:
     """A limit on the size of every file that the process writes stands for the disk."""
-    with ending(Place(tmp_path / "full", tmp_path / "cache", QUESTION)) as place:
+    with ending(Place(tmp_path / "full", tmp_path / "cache", QUICK)) as place:
         place.root.mkdir()  # MLflow's tables are there: half of them would be of no use to it
         MlflowClient(f"sqlite:///{place.root / 'mlflow.db'}").search_experiments()
         process = place.study()
@@ -162,7 +161,7 @@ def test_a_leader_that_sleeps_through_its_lease_finds_the_study_led_by_another(
 ) -> None:
     """Its row says that it runs on another machine: nobody here can see that it lives."""
     url = postgres_server.database("sleeper")
-    with ending(Place(tmp_path / "sleeper", tmp_path / "cache", QUESTION, url)) as place:
+    with ending(Place(tmp_path / "sleeper", tmp_path / "cache", QUICK, url)) as place:
         sleeper = place.study("--lease", "2")
         leads = "SELECT w.pid FROM capsearch_study s JOIN capsearch_worker w ON w.id = s.leader"
         ended = "SELECT job FROM capsearch_job WHERE outcome IS NOT NULL"

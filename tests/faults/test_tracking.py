@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +34,6 @@ def test_a_server_that_comes_back_after_the_study_is_told_all_of_it_once(
     assert seen == same
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
 def finish(tracker: Any, record: StudyRecord, folder: Path) -> None:
     report, model = folder / "report.html", folder / "model"
     report.write_text("<p>report</p>")
@@ -68,7 +59,7 @@ def whole(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("mood", ["failing", "deaf", "slow"])
 def test_a_server_in_a_bad_mood_ends_with_everything_once_and_delays_nobody(
-    server: MlflowServer,
+    mlflow_server: MlflowServer,
     whole: dict[str, Any],
     tmp_path: Path,
     mood: Mood,
@@ -78,7 +69,7 @@ def test_a_server_in_a_bad_mood_ends_with_everything_once_and_delays_nobody(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     told: list[str] = []
-    with Proxy(server.port) as proxy:
+    with Proxy(mlflow_server.port) as proxy:
         tracker = BackgroundTracker(lambda: MlflowTracker(proxy.uri, tmp_path, told.append))
         tracker.begin(RECORD.study)
         for number, trial in enumerate(RECORD.trials):

@@ -24,8 +24,8 @@ from mlflow import MlflowClient
 from tests.faults.checks import Ended, check_complete, check_tracking
 from tests.faults.kills import Crew, Kill, ending
 from tests.faults.outage import outage, undisturbed
-from tests.faults.place import LAST_LOOK, PHASES, REPLICATES, SEARCH, Place
-from tests.faults.race import QUESTION, race
+from tests.faults.place import LAST_LOOK, PHASES, QUICK, REPLICATES, SEARCH, Place
+from tests.faults.race import race
 from tests.place import STUDY
 from tests.servers import Postgres
 
@@ -123,9 +123,9 @@ def main() -> None:
             print(f"{_minutes(began)} study {seed}: {said}", flush=True)
             seed += 1
         torture.show()
-        fair = torture.undisturbed(QUESTION, "fair") if asked.races else None
+        fair = torture.undisturbed(QUICK, "fair") if asked.races else None
         for number in range(asked.races):
-            place = torture.place(f"race-{number}", QUESTION, postgres=True)
+            place = torture.place(f"race-{number}", QUICK, postgres=True)
             with ending(place):
                 place.root.mkdir()
                 shutil.copy(folder / "empty.db", place.root / "mlflow.db")

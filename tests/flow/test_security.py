@@ -19,7 +19,7 @@ from capsearch.tracking.mlflow import MlflowTracker
 from tests.fakes import spec_of
 from tests.place import STUDY, Place, lasting
 from tests.samples import record_of
-from tests.servers import free_port, postgresql
+from tests.servers import Postgres, free_port
 
 pytestmark = pytest.mark.real
 SECRET = "s3cret-Pa55/w%rd"
@@ -30,8 +30,8 @@ PARTS = ("s3cret", "Pa55")  # whatever becomes of the rest
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
     """A PostgreSQL server that asks for a password; its URL without it."""
-    with postgresql(password=SECRET) as url:
-        yield url
+    with Postgres(password=SECRET) as server:
+        yield server.url
 
 
 def with_password(url: str, password: str = QUOTED) -> str:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -215,31 +215,23 @@ def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> Non
     assert set(place.trials()) == {record.trials[0].id}
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.mark.real
 def test_a_server_that_was_away_ends_with_everything_once(
-    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("capsearch.tracking.mlflow.PAUSE", 0.5)
-    place, record = InMlflow(server.uri, tmp_path), record_of()
+    place, record = InMlflow(mlflow_server.uri, tmp_path), record_of()
     tracker = place.open()
     tracker.begin(record.study)
     for trial in record.trials[:5]:
         tracker.log(trial)
-    server.stop()
+    mlflow_server.stop()
     began = time.monotonic()
     for trial in record.trials[5:10]:
         tracker.log(trial)
     assert time.monotonic() - began < 20
     assert tracker.missing == 5
-    server.start()
+    mlflow_server.start()
     for trial in record.trials[10:]:
         tracker.log(trial)
         time.sleep(0.1)
@@ -253,11 +245,11 @@ def test_a_server_that_was_away_ends_with_everything_once(
 
 @pytest.mark.real
 def test_a_server_leaves_standard_output_to_the_result(
-    server: MlflowServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mlflow_server: MlflowServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """MLflow prints the address of every run that ends on a server."""
     record = record_of(per_rung=1)
-    tracker = MlflowTracker(server.uri, tmp_path, print)
+    tracker = MlflowTracker(mlflow_server.uri, tmp_path, print)
     tracker.begin(record.study)
     tracker.log(record.trials[0])
     tracker.close()
