@@ -18,8 +18,9 @@ import numpy as np
 
 from capsearch.data import cache
 from capsearch.data.source import Rows, Source, open_source
+from capsearch.deadline import Deadline
 from capsearch.engine.child import Child, ChildFailed, lookup
-from capsearch.engine.process import ENGINES
+from capsearch.engine.process import ENGINES, Limits
 from capsearch.errors import CapsearchError
 from capsearch.records import Choice, Study, TestScore
 from capsearch.scoring import summary
@@ -47,12 +48,20 @@ class FinalTask:
 class LastLook:
     """The final's child process: it loads TensorFlow and the source while replicates still train.
 
-    One that dies is replaced once. Nothing is started for a study whose split was opened before,
-    unless its model is gone.
+    One that dies, or takes longer in one step than a training may, is replaced once. Nothing is
+    started for a study whose split was opened before, unless its model is gone.
     """
 
-    def __init__(self, study: Study, table: Mapping[str, Any], store: StudyStore, threads: int):
-        self._study, self._table, self._threads = study, table, threads
+    def __init__(
+        self,
+        study: Study,
+        table: Mapping[str, Any],
+        store: StudyStore,
+        limits: Limits,
+        deadline: Deadline,
+    ) -> None:
+        self._study, self._table = study, table
+        self._limits, self._deadline = limits, deadline
         self._ledger = Ledger(store.database)
         self._child: Child | None = None
 
@@ -64,9 +73,10 @@ class LastLook:
     def __call__(self, task: FinalTask) -> None:
         """Score the choice on test rows and keep its model; nothing when both are done already.
 
-        Raises SealBroken when this study opened its test split for another choice, and
-        CapsearchError when the choice cannot be trained again to the loss it had as a replicate,
-        or when the source no longer gives the rows that the study was asked about.
+        Raises SealBroken when this study opened its test split for another choice, Interrupted when
+        the deadline is over (the same choice may be finished later), and CapsearchError when the
+        choice cannot be trained again to the loss it had as a replicate, or when the source no
+        longer gives the rows that the study was asked about.
         """
         opening = self._ledger.opening(task.study)
         scored = opening is not None and opening.scored(task.choice.key)
@@ -75,7 +85,6 @@ class LastLook:
         try:
             self._run(task)
         except ChildFailed:
-            self.close()
             try:
                 self._run(task)
             except ChildFailed as failure:
@@ -87,17 +96,28 @@ class LastLook:
             self._child = None
 
     def _start(self) -> Child:
-        self._child = Child(self._threads)
+        self._child = Child(self._limits.threads)
         self._child.send("capsearch.final:get_ready", self._study, self._table)
         return self._child
 
     def _run(self, task: FinalTask) -> None:
         child = self._child or self._start()
-        child.receive()
-        child.call("capsearch.final:keep_model", task)
+        self._answer(child)
+        child.send("capsearch.final:keep_model", task)
+        self._answer(child)
         opening = self._ledger.claim(task.study, task.choice.key)
-        score = child.call("capsearch.final:score", task, opening)
-        self._ledger.record(task.study, score)
+        child.send("capsearch.final:score", task, opening)
+        self._ledger.record(task.study, self._answer(child))
+
+    def _answer(self, child: Child) -> Any:
+        """To the oldest call, within the time of a training and before the deadline."""
+        seconds = min(self._limits.seconds_per_job, max(self._deadline.left, 0.0))
+        try:
+            return child.receive(seconds)
+        except ChildFailed:
+            self.close()
+            self._deadline.check()
+            raise
 
 
 def stored_score(study: Study, store: StudyStore) -> TestScore | None:

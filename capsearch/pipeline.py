@@ -199,7 +199,8 @@ def _get_ready(last_look: LastLook) -> None:
 
 
 def _last_look(opened: Opened) -> LastLook:
-    return LastLook(opened.study, opened.spec.data, opened.store, opened.where.limits.threads)
+    where = opened.where
+    return LastLook(opened.study, opened.spec.data, opened.store, where.limits, where.deadline)
 
 
 def _look_at_test(

@@ -16,8 +16,8 @@ from capsearch.credentials import shown
 from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
+    from capsearch.deadline import Deadline
     from capsearch.engine.process import Limits
-    from capsearch.search import Deadline
     from capsearch.study import Circumstances
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
@@ -130,7 +130,7 @@ def refuse_passwords(context: typer.Context) -> None:
 
 def deadline_of(text: str | None) -> "Deadline":
     """Of '45m', '2h', '1h30m', '90s' or '90', from now on."""
-    from capsearch.search import Deadline
+    from capsearch.deadline import Deadline
 
     if text is None:
         return Deadline()

@@ -90,10 +90,6 @@ class Child:
             raise ChildFailed(answer)
         return answer
 
-    def call(self, function: str, *args: Any) -> Any:
-        self.send(function, *args)
-        return self.receive()
-
     def close(self) -> None:
         self._process.kill()
         self._process.join()

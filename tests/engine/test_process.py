@@ -158,8 +158,9 @@ def refuse() -> None:
 
 def test_an_error_of_ours_keeps_its_type_on_the_way_out() -> None:
     child = Child(threads=1)
+    child.send("tests.engine.test_process:refuse")
     with pytest.raises(SealBroken, match="not twice"):
-        child.call("tests.engine.test_process:refuse")
+        child.receive()
     child.close()
 
 

@@ -1,16 +1,20 @@
 """The final's child: replaced once when it dies, and stopped before the seal by other rows."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from capsearch import final
+from capsearch.deadline import Deadline
 from capsearch.engine.child import Child, ChildFailed
-from capsearch.errors import CapsearchError
+from capsearch.engine.process import Limits
+from capsearch.errors import CapsearchError, Interrupted
 from capsearch.final import FinalTask, LastLook
 from capsearch.seal import Ledger
 from capsearch.storage import StudyStore
@@ -25,13 +29,15 @@ class StandIn:
     dies: bool
     calls: list[str] = field(default_factory=list)
     closed: bool = False
+    allowed: float = inf  # seconds
 
-    def receive(self) -> None:
+    def send(self, function: str, *_: Any) -> None:
+        self.calls.append(function.partition(":")[2])
+
+    def receive(self, timeout: float) -> dict[str, float]:
+        self.allowed = timeout
         if self.dies:
             raise ChildFailed("out of memory")
-
-    def call(self, function: str, *_: Any) -> dict[str, float]:
-        self.calls.append(function.partition(":")[2])
         return {"loss": 0.5}
 
     def close(self) -> None:
@@ -44,7 +50,7 @@ def store(tmp_path: Path) -> Iterator[StudyStore]:
         yield store
 
 
-def last_look(store: StudyStore, *children: StandIn) -> LastLook:
+def last_look(store: StudyStore, *children: StandIn, deadline: Deadline | None = None) -> LastLook:
     waiting = list(children)
 
     class Look(LastLook):
@@ -52,7 +58,8 @@ def last_look(store: StudyStore, *children: StandIn) -> LastLook:
             self._child = cast(Child, waiting.pop(0))
             return self._child
 
-    return Look(record_of().study, {}, store, 1)
+    limits = Limits(threads=1, seconds_per_job=60.0)
+    return Look(record_of().study, {}, store, limits, deadline or Deadline())
 
 
 def task_of(folder: Path) -> FinalTask:
@@ -69,6 +76,7 @@ def test_a_child_that_died_while_it_waited_is_replaced_once(
     look(task_of(tmp_path))
     assert first.closed
     assert second.calls == ["keep_model", "score"]
+    assert second.allowed == 60.0
 
 
 def test_a_child_that_dies_twice_ends_the_study_with_its_reason(
@@ -77,6 +85,19 @@ def test_a_child_that_dies_twice_ends_the_study_with_its_reason(
     look = last_look(store, StandIn(dies=True), StandIn(dies=True))
     with pytest.raises(CapsearchError, match="the final evaluation failed: out of memory"):
         look(task_of(tmp_path))
+
+
+def test_a_deadline_that_is_over_cuts_it_short_and_the_choice_may_be_finished_later(
+    store: StudyStore, tmp_path: Path
+) -> None:
+    first, over = StandIn(dies=True), Deadline(0.5, time.monotonic() - 1.0)
+    with pytest.raises(Interrupted, match="the deadline of 0 s is over"):
+        last_look(store, first, deadline=over)(task_of(tmp_path))
+    assert first.closed
+    assert first.allowed == 0.0
+    later = StandIn(dies=False)
+    last_look(store, later)(task_of(tmp_path))
+    assert later.calls == ["keep_model", "score"]
 
 
 def test_nothing_is_started_for_a_split_that_was_opened(store: StudyStore) -> None:

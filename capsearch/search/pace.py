@@ -1,34 +1,12 @@
-"""A deadline, and what has to be kept of the time before it. Pure but for the clock."""
+"""What has to be kept of the time before a deadline. Pure but for the clock."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
 
-from capsearch.errors import Interrupted
 from capsearch.records import Trial
 
 FINAL = 30.0  # seconds kept for the sealed test and the report
-
-
-@dataclass
-class Deadline:
-    """So many `seconds` from now; `inf` for none."""
-
-    seconds: float = inf
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def left(self) -> float:
-        return self.began + self.seconds - time.monotonic()
-
-    def check(self) -> None:
-        """Raise Interrupted when it is over."""
-        if self.left <= 0.0:
-            raise Interrupted(
-                f"the deadline of {self.seconds:.0f} s is over; the same command goes on where "
-                "this one ended"
-            )
 
 
 @dataclass
