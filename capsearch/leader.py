@@ -44,6 +44,12 @@ class Leader:
         row = opened.store.row(opened.study)
         ladder = Ladder.of(opened.study, asked, opened.space, opened.store)
         ladder.stopped = row is not None and row.cut is not None
+        if opened.where.workers > ladder.width:
+            self.watch.note(
+                f"{ladder.width} trials at most are open at once while the search grows: not all "
+                f"of {opened.where.workers} workers have work. A larger budget (search.trials) "
+                "opens more"
+            )
         pace = Pace()
 
         def seen(trial: Trial) -> None:

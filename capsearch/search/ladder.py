@@ -51,6 +51,11 @@ class Ladder:
         return len(self.rungs) > 1
 
     @property
+    def width(self) -> int:
+        """How many trials are open at once, until growth has ended: more workers have no work."""
+        return sum(rung.round for rung in (self.rungs[: reach(())] if self.grow else self.rungs))
+
+    @property
     def evidence(self) -> tuple[RungEvidence, ...]:
         """What every rung's own share of the budget says, from the trials told so far."""
         return evidence_of([self._own(rung) for rung in range(len(self.rungs))])

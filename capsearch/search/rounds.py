@@ -50,7 +50,7 @@ class Rounds:
         self._question, self._number, self._band = question, number, band
         self._strategy = STRATEGIES[question.spec.search.strategy]
         self._shelf, self._name = shelf, f"{question.study.key}/rung-{number}"
-        self._round = self._strategy.round_of(budget)
+        self.round = min(self._strategy.round_of(budget), budget)  # trials asked for at once
         self._told = shelf.optuna_trials(self._name, self._strategy.objectives)
         self._kept = len(self._told)
         self._drawn: optuna.Study | None = None
@@ -70,7 +70,7 @@ class Rounds:
 
     def ask(self) -> list[Trial]:
         """The next round; empty while the last is open, and when the budget is spent."""
-        count = min(self._round, self.budget - self.asked)
+        count = min(self.round, self.budget - self.asked)
         if self._open or count <= 0:
             return []
         self._drawn = optuna.create_study(directions=["minimize"] * self._strategy.objectives)
@@ -97,7 +97,7 @@ class Rounds:
 
     def _ask(self, drawn: optuna.Study) -> Trial:
         question = self._question
-        drawn.sampler = sampler_of(question.spec.search, self._number, self.asked, self._round)
+        drawn.sampler = sampler_of(question.spec.search, self._number, self.asked, self.round)
         asked = drawn.ask()
         candidate = question.space.draw(asked, self._band)
         asked.set_user_attr("candidate", candidate.as_dict())

@@ -132,9 +132,19 @@ def test_workers_find_several_rungs_open_at_once(url: str) -> None:
     spec = asking()
     with closing(StudyStore(url)) as store:
         plan = search.Ladder.of(study_of(spec), spec, spec.space_for(20), store)
-        assert {t.id.split("/")[1] for t in plan.take(100) if t.group == "search"} == {
-            str(rung) for rung in range(WINDOW)
-        }
+        taken = [t for t in plan.take(100) if t.group == "search"]
+        assert {t.id.split("/")[1] for t in taken} == {str(rung) for rung in range(WINDOW)}
+        assert len(taken) == plan.width == WINDOW * 4
+
+
+@pytest.mark.parametrize(("trials", "each"), [(24, 3), (96, 4), (480, 10), (10_000, 32)])
+def test_a_larger_search_asks_for_more_at_once(url: str, trials: int, each: int) -> None:
+    """Each of 8 rungs a sixth of its share, 4 at least and 32 at most."""
+    spec = asking(trials=trials)
+    with closing(StudyStore(url)) as store:
+        plan = search.Ladder.of(study_of(spec), spec, spec.space_for(20), store)
+        taken = [t for t in plan.take(10_000) if t.group == "search"]
+    assert len(taken) == plan.width == WINDOW * each
 
 
 @pytest.mark.parametrize("strategy", ["tpe", "random", "nsga2"])
