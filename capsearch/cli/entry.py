@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from capsearch.cli.app import Stopped, app
 from capsearch.errors import CapsearchError
@@ -15,8 +15,7 @@ GRACE = 9.0  # seconds to save the state after a signal
 
 def main() -> NoReturn:
     """Entry point: every error that capsearch raises ends in its message and exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    unwind_on_signals()
     try:
         app()
     except CapsearchError as error:
@@ -29,6 +28,27 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)
+
+
+def unwind_on_signals() -> None:
+    """From now on, SIGINT and SIGTERM raise Stopped in the main thread, once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """Raise Stopped a bit later: a weak reference's callback, or `__del__`, cannot raise."""
+    if not isinstance(lost.exc_value, Stopped):
+        sys.__unraisablehook__(lost)
+        return
+    stopped = lost.exc_value
+
+    def again(*_: Any) -> NoReturn:
+        raise stopped
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _stop(number: int, _: FrameType | None) -> None:
