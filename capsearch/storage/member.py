@@ -146,6 +146,7 @@ class Member:
         mine = jobs.c.worker == self.id
         connection.execute(jobs.update().where(mine).values(worker=None))
         _forget(connection, self.id, self._seconds())
+        bury(connection, self._database, self._study)  # nobody may come after this one
 
     def _take_lead(self, connection: sa.Connection) -> bool:
         bury(connection, self._database, self._study)

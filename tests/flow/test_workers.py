@@ -187,6 +187,13 @@ def test_the_dead_of_this_machine_are_buried_at_once(store: StudyStore, hire: An
     assert board.take(two, 9, []) == JOBS[:1]
 
 
+def test_the_last_to_leave_buries_the_dead(store: StudyStore, hire: Any) -> None:
+    dead = hire()
+    with store.member(STUDY, "study", threads=1):
+        died(store, dead)
+    assert store.database.read(lambda c: c.execute(sa.select(workers)).all()) == []
+
+
 def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
     me = this_process()
     assert not me.gone
