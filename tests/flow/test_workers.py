@@ -272,7 +272,7 @@ def test_a_database_that_comes_back_in_time_is_asked_again(
 
         def asking(connection: sa.Connection) -> int:
             if next(fails):
-                raise sa.exc.OperationalError("ask", {}, _Locked("database is locked"))
+                raise sa.exc.OperationalError("ask", {}, _Sqlite("database is locked"))
             return 7
 
         assert store.database.read(asking) == 7
@@ -286,7 +286,7 @@ def test_patience_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         store.database.in_a_hurry()
 
         def asking(connection: sa.Connection) -> int:
-            raise sa.exc.OperationalError("ask", {}, _Locked("database is locked"))
+            raise sa.exc.OperationalError("ask", {}, _Sqlite("database is locked"))
 
         with pytest.raises(StoreUnavailable, match="database is locked"):
             store.database.read(asking)
@@ -298,7 +298,7 @@ def test_what_optuna_says_of_a_database_names_the_cause(tmp_path: Path) -> None:
 
         def asking() -> None:
             try:
-                raise sa.exc.OperationalError("ask", {}, Exception("disk I/O error"))
+                raise sa.exc.OperationalError("ask", {}, _Sqlite("disk I/O error"))
             except sa.exc.OperationalError as error:
                 raise StorageInternalError("an exception is raised during the commit") from error
 
@@ -306,7 +306,7 @@ def test_what_optuna_says_of_a_database_names_the_cause(tmp_path: Path) -> None:
             store.database.patiently(asking)
 
 
-class _Locked(Exception):
+class _Sqlite(Exception):
     """What the driver of SQLite raises."""
 
     __module__ = "sqlite3"
