@@ -15,7 +15,7 @@ from capsearch.storage import StudyStore
 from tests.fakes import outcome_of
 
 VALIDATION = 5_000  # rows, each with its loss in the storage, as on IMDB
-AROUND = 64  # trials whose mean stands for the one in the middle
+AROUND = 512  # trials whose mean stands for the one in the middle: a round of every rung
 PARTS = ("ask", "put up", "look", "take", "settle", "tell", "keep")
 
 
@@ -62,14 +62,14 @@ class Clock:
 
 
 def show(name: str, url: str | None, trials: int) -> None:
-    """Run a study of so many trials, and open it again; print ms a trial by part."""
+    """Run a study of more than so many trials, and open it again; print ms a trial by part."""
     from tests.bench.coordination import question
 
     with tempfile.TemporaryDirectory(prefix="capsearch-bench-") as folder:
         address = url or f"sqlite:///{Path(folder) / 'studies.db'}"
-        asked, study = question(trials)
+        asked, study = question(trials + AROUND)
         clock, marks = Clock(), dict[int, dict[str, float]]()
-        ended, wanted = 0, (100, 1_000, trials - AROUND)
+        ended, wanted = 0, (100, 1_000, trials)
 
         def seen(_: Trial) -> None:
             nonlocal ended
@@ -98,10 +98,13 @@ def show(name: str, url: str | None, trials: int) -> None:
         print(f"| around trial | {' | '.join(PARTS)} | together |")
         print("| --- " * (len(PARTS) + 2) + "|")
         for at in wanted:
-            first, last = marks[at - AROUND], marks[at + AROUND]
-            each = [1e3 * (last.get(p, 0) - first.get(p, 0)) / (2 * AROUND) for p in PARTS]
+            few = min(AROUND // 2, at // 2)
+            first, last = marks[at - few], marks[at + few]
+            each = [1e3 * (last.get(p, 0) - first.get(p, 0)) / (2 * few) for p in PARTS]
             print(f"| {at:,} | {' | '.join(f'{ms:.1f}' for ms in each)} | {sum(each):.1f} |")
-        print(f"\nOpened again: {_reopened(address, trials):.1f} s until the search goes on.")
+        print(
+            f"\nOpened again: {_reopened(address, trials + AROUND):.1f} s until the search goes on."
+        )
 
 
 def _reopened(address: str, trials: int) -> float:
