@@ -83,7 +83,7 @@ class Leader:
         return search.drive(foreman, self.hand, self._tick)
 
     def _tick(self) -> None:
-        self.opened.where.deadline.check()
+        self.opened.where.check()
         self.check()
 
     def _must_stop(self, foreman: Foreman, pace: Pace) -> bool:

@@ -99,7 +99,7 @@ def _joined(opened: Opened, role: Role, watch: Watcher) -> Iterator[Member]:
                 if not told:
                     watch.note(f"waiting: {busy}")
                 told = True
-            where.deadline.check()
+            where.check()
             time.sleep(1.0)
         yield member
 
@@ -129,7 +129,7 @@ def _work(
             with suppress(LeadLost):
                 _lead(opened, member, hand, watch, check)
                 return
-        opened.where.deadline.check()
+        opened.where.check()
         check()
         hand.step()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capsearch import search, spec
+from capsearch import search, signals, spec
 from capsearch.data import cache
 from capsearch.data.source import open_source
 from capsearch.deadline import Deadline
@@ -43,6 +43,11 @@ class Circumstances:
     lease: float = LEASE  # seconds after which a silent worker on another machine is given up
     deadline: Deadline = field(default_factory=Deadline)
     wait: bool = False  # for another process that runs the study, instead of leaving it alone
+
+    def check(self) -> None:
+        """Raise Stopped or Interrupted when this run has to end."""
+        signals.check()
+        self.deadline.check()
 
 
 @dataclass(frozen=True)

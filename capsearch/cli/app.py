@@ -1,6 +1,5 @@
 """The program that the commands belong to."""
 
-import signal
 from typing import Annotated
 
 import typer
@@ -38,12 +37,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM: unwinds everything, so that state is saved."""
-
-    def __init__(self, number: int) -> None:
-        word = "interrupted" if number == signal.SIGINT else "terminated"
-        super().__init__(f"{word}; the same command goes on where this one ended")
-        self.exit_code = 128 + number

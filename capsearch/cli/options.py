@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from capsearch.cli.app import Stopped
+from capsearch import signals
 from capsearch.credentials import shown
 from capsearch.errors import BadRequest, CapsearchError
 
@@ -154,12 +154,12 @@ def watcher(log_format: str, name: str) -> Iterator[Any]:
     log = JsonLog(name)
     try:
         yield log
-    except CapsearchError as error:
-        log.failed(str(error), error.exit_code)
-        sys.exit(error.exit_code)
-    except Stopped as stopped:
-        log.failed(str(stopped), stopped.exit_code)
-        os._exit(stopped.exit_code)  # as without a log: all is put away
+    except (CapsearchError, signals.Stopped) as error:
+        cause = signals.heard() or error
+        log.failed(str(cause), cause.exit_code)
+        if isinstance(cause, signals.Stopped):
+            os._exit(cause.exit_code)  # as without a log: all is put away
+        sys.exit(cause.exit_code)
 
 
 def cache_root(cache: Path | None) -> Path:

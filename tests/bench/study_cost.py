@@ -102,9 +102,8 @@ def show(name: str, url: str | None, trials: int) -> None:
             first, last = marks[at - few], marks[at + few]
             each = [1e3 * (last.get(p, 0) - first.get(p, 0)) / (2 * few) for p in PARTS]
             print(f"| {at:,} | {' | '.join(f'{ms:.1f}' for ms in each)} | {sum(each):.1f} |")
-        print(
-            f"\nOpened again: {_reopened(address, trials + AROUND):.1f} s until the search goes on."
-        )
+        again = _reopened(address, trials + AROUND)
+        print(f"\nOpened again: {again:.1f} s until the search goes on.")
 
 
 def _reopened(address: str, trials: int) -> float:

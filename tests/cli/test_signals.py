@@ -1,29 +1,31 @@
-"""A signal unwinds the command wherever it meets the interpreter."""
+"""A signal unwinds the command, wherever it meets the interpreter."""
 
 import subprocess
 import sys
 
 import pytest
 
-LOST = """
-import gc, os, signal, sys, time, weakref
-from capsearch.cli.app import Stopped
-from capsearch.cli.entry import unwind_on_signals
+SCRIPT = """
+import contextlib, gc, os, time, weakref
+from capsearch import signals
 
 class Thing:
     pass
 
-class Last(Thing):
+class Last:
     def __del__(self):
         os.kill(os.getpid(), {number})
 
-unwind_on_signals()
+signals.unwind(print)
+signals.check()
 try:
     {within}
     for _ in range(500):
         time.sleep(0.01)
+        signals.check()
     print("went on")
-except Stopped as stopped:
+except signals.Stopped as stopped:
+    assert stopped is signals.heard()
     print(stopped.exit_code)
 """
 WITHIN = {
@@ -33,15 +35,41 @@ WITHIN = {
         "del thing"
     ),
     "a finalizer": "Last(); gc.collect()",
+    "a library that takes any error for a no": (
+        "with contextlib.suppress(BaseException): os.kill(os.getpid(), {number})"
+    ),
 }
 
 
 @pytest.mark.parametrize("number", [2, 15])
 @pytest.mark.parametrize("within", WITHIN)
-def test_a_signal_is_heard_also_where_nothing_can_be_raised(within: str, number: int) -> None:
-    script = LOST.format(within=WITHIN[within].format(number=number), number=number)
+def test_a_signal_is_heard_also_where_it_is_swallowed(within: str, number: int) -> None:
+    script = SCRIPT.format(within=WITHIN[within].format(number=number), number=number)
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert ended.stdout.strip() == str(128 + number)
     assert ended.stderr == ""
+
+
+def test_whatever_a_signal_left_behind_the_command_ends_for_the_signal() -> None:
+    """As when the driver of a database complains of the statement that was cut short."""
+    script = """
+import os
+from capsearch.cli import entry
+from capsearch.errors import StoreUnavailable
+
+def app():
+    try:
+        os.kill(os.getpid(), 15)
+    finally:
+        raise StoreUnavailable("the connection is busy")
+
+entry.app = app
+entry.main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 143
+    assert ended.stderr == "capsearch: terminated; the same command goes on where this one ended\n"
