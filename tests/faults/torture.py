@@ -30,6 +30,7 @@ from tests.place import STUDY
 from tests.servers import Postgres
 
 EACH = 8  # kills in a study, at most
+SLOW = 5.0  # seconds to end that are worth a word
 OUTAGES = [
     (how, *when)
     for when in ((SEARCH, REPLICATES), (REPLICATES, LAST_LOOK), (LAST_LOOK, None))
@@ -96,7 +97,10 @@ class Torture:
 
 
 def told(kills: list[Kill]) -> str:
-    return ", ".join(f"{k.victim} {k.signal.name} in {k.phase}" for k in kills)
+    """In order; with the time that it took when that was long."""
+    slow = [f" ({k.seconds:.0f} s)" if k.seconds > SLOW else "" for k in kills]
+    said = [f"{k.victim} {k.signal.name} in {k.phase}" for k in kills]
+    return ", ".join(map("".join, zip(said, slow, strict=True)))
 
 
 def main() -> None:
