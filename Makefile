@@ -21,7 +21,7 @@ study: $(VENV)/installed  ## Set everything up, then run the IMDB study
 	@$(BIN)/capsearch study imdb
 
 test: system lint  ## Set everything up, then check style, types and imports, and run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile  # half of the time is waiting
 
 torture: system $(VENV)/developing  ## Set everything up, then kill studies at random, for long (ARGS=--help)
 	@$(BIN)/python -m tests.faults.torture $(ARGS)

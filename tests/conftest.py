@@ -19,10 +19,10 @@ def postgres_server() -> Iterator[Postgres]:
         yield started
 
 
-@pytest.fixture(scope="session")
-def postgres(postgres_server: Postgres) -> str:
-    """The URL of its `postgres` database."""
-    return postgres_server.url
+@pytest.fixture
+def postgres(postgres_server: Postgres, tmp_path: Path) -> str:
+    """The URL of an empty database on it."""
+    return postgres_server.database(f"test_{abs(hash(str(tmp_path)))}")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
@@ -30,8 +30,8 @@ def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, of each kind that capsearch knows."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'studies.db'}"
-    server: Postgres = request.getfixturevalue("postgres_server")
-    return server.database(f"test_{abs(hash(str(tmp_path)))}")
+    url: str = request.getfixturevalue("postgres")
+    return url
 
 
 @pytest.fixture
