@@ -27,12 +27,12 @@ class Stopped(BaseException):
 _heard: list[Stopped] = []  # at most one
 
 
-def unwind(say: Callable[[str], None]) -> None:
+def unwind(say: Callable[[Stopped], None]) -> None:
     """From now on, SIGINT and SIGTERM raise Stopped in the main thread.
 
     When unwinding takes longer than batch systems wait, or a second signal comes, the process just
     ends: what is stored is whole at any moment, and leases end by themselves. `say` has the last
-    word then.
+    word then; who logs otherwise calls this again.
     """
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -45,7 +45,7 @@ def unwind(say: Callable[[str], None]) -> None:
         raise _heard[0]
 
     def give_up() -> None:
-        say(str(_heard[0]))
+        say(_heard[0])
         os._exit(_heard[0].exit_code)
 
     for number in (signal.SIGINT, signal.SIGTERM):

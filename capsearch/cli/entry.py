@@ -11,7 +11,7 @@ from capsearch.errors import CapsearchError
 
 def main() -> NoReturn:
     """Entry point: every error that capsearch raises ends in its message and exit code."""
-    signals.unwind(_say)
+    signals.unwind(lambda stopped: _say(str(stopped)))
     try:
         app()
     except (Exception, signals.Stopped) as error:

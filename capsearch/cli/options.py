@@ -152,6 +152,7 @@ def watcher(log_format: str, name: str) -> Iterator[Any]:
             yield progress
         return
     log = JsonLog(name)
+    signals.unwind(lambda stopped: log.failed(str(stopped), stopped.exit_code))
     try:
         yield log
     except (CapsearchError, signals.Stopped) as error:

@@ -1,5 +1,6 @@
 """A signal unwinds the command, wherever it meets the interpreter."""
 
+import json
 import subprocess
 import sys
 
@@ -73,3 +74,34 @@ entry.main()
     )
     assert ended.returncode == 143
     assert ended.stderr == "capsearch: terminated; the same command goes on where this one ended\n"
+
+
+@pytest.mark.parametrize("log", ["text", "json"])
+def test_what_cannot_be_put_away_in_time_is_left_with_a_last_word(log: str) -> None:
+    script = f"""
+import os, time
+from capsearch import signals
+from capsearch.cli import entry, options
+
+signals.GRACE = 0.2
+
+def app():
+    with options.watcher({log!r}, "mine"):
+        try:
+            os.kill(os.getpid(), 15)
+        finally:
+            time.sleep(20)
+
+entry.app = app
+entry.main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    words = "terminated; the same command goes on where this one ended"
+    assert ended.returncode == 143
+    if log == "text":
+        assert ended.stderr == f"capsearch: {words}\n"
+    else:
+        said = json.loads(ended.stderr)
+        assert (said["message"], said["exit_code"], said["event"]) == (words, 143, "failed")
