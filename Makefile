@@ -60,6 +60,9 @@ $(VENV)/developing: pyproject.toml .requirements/dev.txt | $(BIN)/python
 	@echo "installing the pinned libraries for development (a minute or two)"
 	@$(PIP) install --require-hashes -r .requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@# What numba compiled for an installed copy outlives it, and would be imported as an empty package.
+	@$(BIN)/python -c 'import shutil, sysconfig; \
+	  shutil.rmtree(sysconfig.get_path("purelib") + "/capsearch", ignore_errors=True)'
 	@rm -f $(VENV)/installed; touch $(VENV)/libraries $@
 
 $(VENV)/benching: .requirements/bench.txt $(VENV)/installed
