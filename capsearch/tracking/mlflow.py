@@ -27,7 +27,8 @@ class MlflowTracker:
     """Starts a new `Writer` after every failure: a call that failed may have taken effect."""
 
     def __init__(self, uri: str, root: Path, warn: Warn) -> None:
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        # A request whose answer was lost may have taken effect: whoever asks again looks first.
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is the result's
         for noisy in ("alembic", "mlflow"):  # errors are ours to tell, in one line

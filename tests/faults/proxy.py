@@ -23,6 +23,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.mood: Mood = "fine"
         self.failed = 0
+        self.lost: tuple[str, ...] = ()  # ends of paths to which it is deaf in any mood
         handler = type("Handler", (_Handler,), {"proxy": self, "port": port})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -62,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()
             content = answer.read()
-        if mood == "deaf":
+        if mood == "deaf" or self.path.endswith(self.proxy.lost):
             self.proxy.failed += 1
             time.sleep(DEAF)
         self.send_response(answer.status)

@@ -11,7 +11,7 @@ from capsearch.records import StudyRecord
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.mlflow import MlflowTracker
 from tests.faults.outage import outage, undisturbed
-from tests.faults.place import SEARCH
+from tests.faults.place import SEARCH, until
 from tests.faults.proxy import Mood, Proxy
 from tests.faults.shown import shown
 from tests.samples import record_of
@@ -87,3 +87,28 @@ def test_a_server_in_a_bad_mood_ends_with_everything_once_and_delays_nobody(
     assert shown(tmp_path / "server.db", tmp_path / "artifacts") == whole
     assert ["does not answer" in line for line in told] == [True, False] * (len(told) // 2)
     assert bool(told) == (mood != "slow")
+
+
+def test_a_run_whose_making_was_never_answered_is_found_and_not_made_again(
+    mlflow_server: MlflowServer,
+    whole: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The study's own run, and then a trial's, whatever the environment says of retries."""
+    monkeypatch.setattr("capsearch.tracking.mlflow.PAUSE", 0.2)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    told: list[str] = []
+    with Proxy(mlflow_server.port) as proxy:
+        tracker = BackgroundTracker(lambda: MlflowTracker(proxy.uri, tmp_path, told.append))
+        proxy.lost = ("runs/create",)
+        tracker.begin(RECORD.study)
+        assert until(lambda: bool(told), 60.0)
+        for trial in RECORD.trials:
+            time.sleep(0.05)  # some come after the pause
+            tracker.log(trial)
+        assert until(lambda: proxy.failed > 1, 60.0)
+        proxy.lost = ()
+        finish(tracker, RECORD, tmp_path)
+        assert shown(tmp_path / "server.db", tmp_path / "artifacts") == whole
