@@ -19,8 +19,8 @@ import numpy as np
 from capsearch.data import cache
 from capsearch.data.source import Rows, Source, open_source
 from capsearch.deadline import Deadline
-from capsearch.engine.child import Child, ChildFailed, lookup
-from capsearch.engine.process import ENGINES, Limits
+from capsearch.engines.child import Child, ChildFailed, lookup
+from capsearch.engines.process import ENGINES, Limits
 from capsearch.errors import CapsearchError
 from capsearch.records import Choice, Study, TestScore
 from capsearch.scoring import summary
@@ -165,7 +165,7 @@ def score(task: FinalTask, opening: Opening) -> dict[str, float | int]:
 
 def _train_and_keep(task: FinalTask) -> None:
     """Train the chosen job as its replicate was, and put the model into the folder in one step."""
-    from capsearch.model import exported  # the child alone has TensorFlow
+    from capsearch.families.dense import exported  # the child alone has TensorFlow
     from capsearch.tracking.model import package_model
 
     data = cache.load(task.data)

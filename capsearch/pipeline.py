@@ -14,7 +14,7 @@ from typing import Any
 
 from capsearch import search
 from capsearch.crew import crew_of
-from capsearch.engine.process import EngineProcess
+from capsearch.engines.process import EngineProcess
 from capsearch.errors import Interrupted
 from capsearch.final import FinalTask, LastLook
 from capsearch.leader import Leader, Watcher

@@ -21,11 +21,11 @@ from scipy import sparse
 
 from capsearch.data import cache
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.child import Child, ChildFailed, lookup
-from capsearch.engine.process import ENGINES, Limits
+from capsearch.engines.child import Child, ChildFailed, lookup
+from capsearch.engines.process import ENGINES, Limits
 from capsearch.errors import CapsearchError
+from capsearch.families.space import Band, Space, bands, count_parameters
 from capsearch.records import Candidate, Job, Outcome
-from capsearch.space import Band, Space, bands, count_parameters
 
 ALL = 0.99  # of what can be learned by heart: so much counts as all of it
 RATES = (0.001, 0.003, 0.03)  # the best counts: wide networks want the first, a linear one the last

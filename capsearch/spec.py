@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from capsearch.errors import BadRequest
+from capsearch.families.space import Integers, Reals, Space
 from capsearch.records import Candidate, StopOn
 from capsearch.selection.rules import BYTES, Settings
-from capsearch.space import Integers, Reals, Space
 
 CheckData = Callable[[Mapping[str, Any]], Sequence[str]]
 Optimizer = Literal["adam", "rmsprop", "sgd"]

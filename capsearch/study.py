@@ -16,13 +16,13 @@ from capsearch import search, signals, spec
 from capsearch.data import cache
 from capsearch.data.source import open_source
 from capsearch.deadline import Deadline
-from capsearch.engine.process import Limits
+from capsearch.engines.process import Limits
 from capsearch.errors import BadRequest, CapsearchError
+from capsearch.families.space import Space, ladder
 from capsearch.final import stored_score
 from capsearch.records import Estimate, RungEvidence, Study, StudyRecord, Trial
 from capsearch.report.checks import with_checks
 from capsearch.selection import CapacityCurve, doubt_of, estimate, of_finalists, verdicts
-from capsearch.space import Space, ladder
 from capsearch.storage import LEASE, StudyStore, exists
 
 Warn = Callable[[str], None]

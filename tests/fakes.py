@@ -10,9 +10,9 @@ import numpy as np
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
+from capsearch.families.space import count_parameters, ladder
 from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, Trial, digest_of
 from capsearch.search import Foreman, Hand, Plan, drive
-from capsearch.space import count_parameters, ladder
 from capsearch.spec import StudySpec
 from capsearch.storage import StudyStore
 

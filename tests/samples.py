@@ -1,10 +1,10 @@
 """A finished study made of plain numbers: 8 rungs, 12 trials each, 4 baselines, some failures."""
 
 from capsearch import search, spec
+from capsearch.families.space import bands, ladder
 from capsearch.records import Curve, Job, Outcome, Study, StudyRecord, TestScore, Trial
 from capsearch.report.checks import with_checks
 from capsearch.selection import CapacityCurve, doubt_of, of_finalists, verdicts
-from capsearch.space import bands, ladder
 from capsearch.study import finalists
 from tests.fakes import Dice, outcome_of, profile_of
 

@@ -17,7 +17,7 @@ from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
     from capsearch.deadline import Deadline
-    from capsearch.engine.process import Limits
+    from capsearch.engines.process import Limits
     from capsearch.study import Circumstances
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
@@ -87,7 +87,7 @@ def circumstances(
     engine: str = "packed",
     context: typer.Context | None = None,
 ) -> "Circumstances":
-    from capsearch.engine.process import ENGINES
+    from capsearch.engines.process import ENGINES
     from capsearch.study import Circumstances
 
     if engine not in ENGINES:
@@ -108,7 +108,7 @@ def limits_of(
     threads: int = 0, workers: int = 1, timeout: float = 1800.0, memory: float = 0.0
 ) -> "Limits":
     """What each of so many workers on this host may use."""
-    from capsearch.engine.process import Limits
+    from capsearch.engines.process import Limits
     from capsearch.study import usable_cores
 
     each = threads or max(usable_cores() // workers, 1)
@@ -144,8 +144,8 @@ def deadline_of(text: str | None) -> "Deadline":
 @contextmanager
 def watcher(log_format: str, name: str) -> Iterator[Any]:
     """The display, or the log, which then also says how the command ends."""
-    from capsearch.display import Progress
-    from capsearch.log import JsonLog
+    from capsearch.listeners.json_lines import JsonLog
+    from capsearch.listeners.terminal import Progress
 
     if log_format == "text":
         with Progress(stderr(), name) as progress:

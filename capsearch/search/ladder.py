@@ -9,12 +9,12 @@ the trials it was given.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from capsearch.families.space import Band, Space, bands
 from capsearch.records import RungEvidence, Study, Trial
 from capsearch.search.growth import evidence_of, reach
 from capsearch.search.plan import baseline_trials
 from capsearch.search.rounds import Question, Rounds, Shelf
 from capsearch.search.strategies import STRATEGIES
-from capsearch.space import Band, Space, bands
 from capsearch.spec import StudySpec
 
 

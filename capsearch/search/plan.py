@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from capsearch.families.space import Space, rung_of
 from capsearch.records import Candidate, Job, Study, Trial
 from capsearch.selection import frontier
-from capsearch.space import Space, rung_of
 from capsearch.spec import StudySpec
 
 

@@ -12,10 +12,10 @@ from typing import Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from capsearch.families.space import Band, Space, rung_of
 from capsearch.records import Candidate, Study, Trial
 from capsearch.search.plan import job_of
 from capsearch.search.strategies import STRATEGIES, sampler_of
-from capsearch.space import Band, Space, rung_of
 from capsearch.spec import StudySpec
 from capsearch.storage import PLACE
 

@@ -19,12 +19,12 @@ from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
 from capsearch.data import cache
-from capsearch.engine.batches import Batches
-from capsearch.engine.kernels import score, train_epoch
-from capsearch.engine.network import network, rule_of
-from capsearch.engine.packed import SCORING_ROWS
+from capsearch.engines.packed.batches import Batches
+from capsearch.engines.packed.engine import SCORING_ROWS
+from capsearch.engines.packed.kernels import score, train_epoch
+from capsearch.engines.packed.network import network, rule_of
+from capsearch.families.space import rung_of
 from capsearch.records import Job
-from capsearch.space import rung_of
 from tests.bench.oracle import STUDIES, Ground
 from tests.bench.strategies import interval
 

@@ -31,7 +31,7 @@ Record = dict[str, Any]
 
 def packed(folder: str, candidates: Sequence[Record], epochs: int, pack: int) -> Record:
     """Packs of the candidates, each as often as fills the pack; the first one prepares the data."""
-    from capsearch.engine.packed import PackedEngine
+    from capsearch.engines.packed import PackedEngine
 
     data, engine = cache.load(Path(folder)), PackedEngine()
     chosen = [Candidate.from_dict(c) for c in candidates]
@@ -46,7 +46,7 @@ def packed(folder: str, candidates: Sequence[Record], epochs: int, pack: int) ->
 
 def fit(folder: str, candidates: Sequence[Record], epochs: int) -> Record:
     """The reference engine, one job after another, on sparse slices."""
-    from capsearch.engine.fit import FitEngine
+    from capsearch.engines.fit import FitEngine
 
     data, engine = cache.load(Path(folder)), FitEngine()
     trials = []

@@ -20,8 +20,8 @@ from typing import Any
 import psycopg
 
 from capsearch import search, spec
+from capsearch.families.space import ladder
 from capsearch.records import Job, Outcome, Study
-from capsearch.space import ladder
 from capsearch.storage import StudyStore
 from tests.bench import study_cost
 from tests.fakes import outcome_of, profile_of

@@ -16,8 +16,9 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from capsearch.data import cache
-from capsearch.engine.batches import Batches
-from capsearch.engine.kernels import (
+from capsearch.engines.packed.batches import Batches
+from capsearch.engines.packed.engine import SCORING_ROWS, PackedEngine
+from capsearch.engines.packed.kernels import (
     Net,
     Plan,
     Rule,
@@ -26,9 +27,8 @@ from capsearch.engine.kernels import (
     score,
     train_epoch,
 )
-from capsearch.engine.network import network, rule_of
-from capsearch.engine.packed import SCORING_ROWS, PackedEngine
-from capsearch.engine.simd import address, load, splat, store
+from capsearch.engines.packed.network import network, rule_of
+from capsearch.engines.packed.simd import address, load, splat, store
 from capsearch.records import Candidate, Job
 from tests.bench.task import BATCH_SIZE, drawn, jobs_of
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from capsearch.data import cache
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.packed import PackedEngine
+from capsearch.engines.packed import PackedEngine
 from capsearch.records import Candidate
 from tests.bench.child import resident
 from tests.bench.task import drawn, jobs_of

@@ -18,9 +18,9 @@ import numpy as np
 from capsearch import spec
 from capsearch.data import cache
 from capsearch.data.source import open_source
-from capsearch.engine.base import Trained
+from capsearch.engines.base import Trained
+from capsearch.families.space import Space, bands, ladder
 from capsearch.records import Candidate, Job, Study, digest_of
-from capsearch.space import Space, bands, ladder
 
 STUDIES = ("imdb", "rotten_tomatoes")
 SEEDS = 3
@@ -117,7 +117,7 @@ class Oracle:
 
 def build(ground: Ground, root: Path, threads: int) -> None:
     """Train what is missing, a pack at a time."""
-    from capsearch.engine.packed import PackedEngine  # compiles for seconds
+    from capsearch.engines.packed import PackedEngine  # compiles for seconds
 
     data, engine = cache.load(ground.data), PackedEngine(threads=threads)
     folder, candidates = ground.folder(root), ground.candidates()

@@ -129,7 +129,7 @@ def simulated(landscape: Landscape, task: Task) -> Found:
 
 def trained(ground: Ground, threads: int) -> Callable[[Task], Found]:
     """Searches whose every trial is trained. The truth is the mean of eight more seeds."""
-    from capsearch.engine.packed import PackedEngine  # compiles for seconds
+    from capsearch.engines.packed import PackedEngine  # compiles for seconds
 
     data, engine = cache.load(ground.data), PackedEngine(threads=threads)
     training = ground.spec.training

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capsearch.engine.process import Limits
+from capsearch.engines.process import Limits
 from capsearch.pipeline import run_study
 from capsearch.records import Candidate
 from capsearch.study import Circumstances, open_study, stored, usable_cores

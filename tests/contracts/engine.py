@@ -1,4 +1,4 @@
-"""What every engine promises; `tests/engine/` runs these against each of them."""
+"""What every engine promises; `tests/engines/` runs these against each of them."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import Engine, looks
-from capsearch.model import build
+from capsearch.engines.base import Engine, looks
+from capsearch.families.dense import build
+from capsearch.families.space import count_parameters
 from capsearch.records import Candidate, Job
-from capsearch.space import count_parameters
 from tests.fakes import dense_of, toy_data
 
 

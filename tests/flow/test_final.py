@@ -12,8 +12,8 @@ import pytest
 
 from capsearch import final
 from capsearch.deadline import Deadline
-from capsearch.engine.child import Child, ChildFailed
-from capsearch.engine.process import Limits
+from capsearch.engines.child import Child, ChildFailed
+from capsearch.engines.process import Limits
 from capsearch.errors import CapsearchError, Interrupted
 from capsearch.final import FinalTask, LastLook
 from capsearch.seal import Ledger

@@ -12,10 +12,10 @@ from scipy import sparse
 from capsearch import probe
 from capsearch.data import cache
 from capsearch.data.source import Rows
-from capsearch.engine.process import Limits
+from capsearch.engines.process import Limits
 from capsearch.errors import CapsearchError
+from capsearch.families.space import bands, count_parameters, ladder
 from capsearch.records import Candidate, Curve, Job, Outcome
-from capsearch.space import bands, count_parameters, ladder
 from tests.fakes import ToySource, spec_of, toy_rows
 
 SPACE = spec_of().space_for(20)

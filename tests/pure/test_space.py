@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capsearch.families.space import (
+    Integers,
+    Reals,
+    Space,
+    bands,
+    count_parameters,
+    ladder,
+    rung_of,
+)
 from capsearch.records import Candidate
-from capsearch.space import Integers, Reals, Space, bands, count_parameters, ladder, rung_of
 from tests.fakes import Dice
 
 

@@ -5,7 +5,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from capsearch.display import show_probe, show_result
+from capsearch.listeners.terminal import show_probe, show_result
 from capsearch.probe import Memory, Probe
 from capsearch.records import Candidate, Check, StudyRecord
 from tests.samples import record_of

@@ -19,10 +19,10 @@ import scipy.linalg.cython_blas  # noqa: F401 - Numba's np.dot: only what is loa
 from threadpoolctl import threadpool_limits
 
 from capsearch.data.source import SearchData
-from capsearch.engine.base import Trained, diverged
-from capsearch.engine.batches import Batches
-from capsearch.engine.kernels import score, train_epoch
-from capsearch.engine.network import network, rule_of, weights_of
+from capsearch.engines.base import Trained, diverged
+from capsearch.engines.packed.batches import Batches
+from capsearch.engines.packed.kernels import score, train_epoch
+from capsearch.engines.packed.network import network, rule_of, weights_of
 from capsearch.records import Candidate, Curve, Job, Outcome
 
 SCORING_ROWS = 512  # a chunk whose first-layer outputs stay in the cache

@@ -14,13 +14,13 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from capsearch.engine.child import Child, ChildFailed, lookup
+from capsearch.engines.child import Child, ChildFailed, lookup
 from capsearch.records import Job, Outcome
 
 RESIDENT = (
     1_200_000_000  # bytes; TensorFlow keeps a little of every graph, so its child is replaced
 )
-TRAIN = "capsearch.engine.process:train"
+TRAIN = "capsearch.engines.process:train"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Kind:
 
 
 ENGINES = {
-    "packed": Kind("capsearch.engine.packed:PackedEngine", pack=16, abreast=2),
-    "fit": Kind("capsearch.engine.fit:FitEngine", pack=1, abreast=1),
+    "packed": Kind("capsearch.engines.packed:PackedEngine", pack=16, abreast=2),
+    "fit": Kind("capsearch.engines.fit:FitEngine", pack=1, abreast=1),
 }
 
 

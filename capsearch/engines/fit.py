@@ -13,8 +13,8 @@ import tensorflow as tf
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import Trained, diverged, looks
-from capsearch.model import build, optimizer
+from capsearch.engines.base import Trained, diverged, looks
+from capsearch.families.dense import build, optimizer
 from capsearch.randomness import row_order
 from capsearch.records import Curve, Job, Outcome
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import Trained
-from capsearch.engine.fit import FitEngine
-from capsearch.engine.packed import PackedEngine
+from capsearch.engines.base import Trained
+from capsearch.engines.fit import FitEngine
+from capsearch.engines.packed import PackedEngine
 from capsearch.records import Candidate, Job
 from tests.contracts.engine import SMALL, EngineContract, job
 
@@ -124,7 +124,7 @@ def test_an_outcome_is_the_same_bit_for_bit_whoever_shares_its_pack(
 
 FIRST_PACK = """
 from threadpoolctl import threadpool_info
-from capsearch.engine import packed
+from capsearch.engines.packed import engine as packed
 from capsearch.records import Candidate, Job
 from tests.fakes import toy_data
 

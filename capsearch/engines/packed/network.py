@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from capsearch.engine.kernels import ADAM, RMSPROP, SGD, WHOLE, Net, Rule
+from capsearch.engines.packed.kernels import ADAM, RMSPROP, SGD, WHOLE, Net, Rule
 from capsearch.randomness import initial_weights
 from capsearch.records import Candidate, Job
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from capsearch.engine import process
-from capsearch.engine.base import Trained
-from capsearch.engine.child import Child, ChildFailed
-from capsearch.engine.process import EngineProcess, Limits
+from capsearch.engines import process
+from capsearch.engines.base import Trained
+from capsearch.engines.child import Child, ChildFailed
+from capsearch.engines.process import EngineProcess, Limits
 from capsearch.errors import SealBroken
 from capsearch.records import Candidate, Job
 from tests.fakes import outcome_of
@@ -49,10 +49,10 @@ def no_data(_: Path) -> None:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineProcess]:
-    kind = process.Kind("tests.engine.test_process:Fragile", pack=8, abreast=2)
+    kind = process.Kind("tests.engines.test_process:Fragile", pack=8, abreast=2)
     monkeypatch.setitem(process.ENGINES, "fragile", kind)
     engine = EngineProcess("fragile", Limits(threads=1, seconds_per_job=3.0), Path("/nowhere"))
-    monkeypatch.setattr(process, "TRAIN", "tests.engine.test_process:train")
+    monkeypatch.setattr(process, "TRAIN", "tests.engines.test_process:train")
     yield engine
     engine.close()
 
@@ -158,7 +158,7 @@ def refuse() -> None:
 
 def test_an_error_of_ours_keeps_its_type_on_the_way_out() -> None:
     child = Child(threads=1)
-    child.send("tests.engine.test_process:refuse")
+    child.send("tests.engines.test_process:refuse")
     with pytest.raises(SealBroken, match="not twice"):
         child.receive()
     child.close()

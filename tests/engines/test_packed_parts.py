@@ -6,10 +6,10 @@ import pytest
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine import batches as batches_module
-from capsearch.engine.batches import Batches
-from capsearch.engine.kernels import _activate, compiled
-from capsearch.engine.network import network, weights_of
+from capsearch.engines.packed import batches as batches_module
+from capsearch.engines.packed.batches import Batches
+from capsearch.engines.packed.kernels import _activate, compiled
+from capsearch.engines.packed.network import network, weights_of
 from capsearch.randomness import initial_weights, row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import job

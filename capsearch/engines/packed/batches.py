@@ -10,8 +10,8 @@ import numpy as np
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engine.base import looks
-from capsearch.engine.kernels import Inputs, Plan, by_columns
+from capsearch.engines.base import looks
+from capsearch.engines.packed.kernels import Inputs, Plan, by_columns
 from capsearch.randomness import row_order
 from capsearch.records import StopOn
 

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from capsearch.data.source import SearchData
-from capsearch.engine.batches import pays_sparse
-from capsearch.engine.kernels import _activate
-from capsearch.engine.network import network
-from capsearch.engine.packed import PackedEngine
-from capsearch.model import build, optimizer
+from capsearch.engines.packed import PackedEngine
+from capsearch.engines.packed.batches import pays_sparse
+from capsearch.engines.packed.kernels import _activate
+from capsearch.engines.packed.network import network
+from capsearch.families.dense import build, optimizer
 from capsearch.randomness import row_order
 from capsearch.records import Candidate, Job
 from tests.contracts.engine import SMALL, job
-from tests.engine.test_packed import Form, rows_of
+from tests.engines.test_packed import Form, rows_of
 from tests.fakes import dense_of
 
 pytestmark = pytest.mark.real

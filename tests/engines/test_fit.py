@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from capsearch.engine.fit import FitEngine
-from capsearch.model import build, optimizer
+from capsearch.engines.fit import FitEngine
+from capsearch.families.dense import build, optimizer
 from capsearch.randomness import initial_weights, row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import SMALL, EngineContract, job

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from capsearch.engine.simd import (
+from capsearch.engines.packed.simd import (
     address,
     fma,
     load,

@@ -1,1 +1,0 @@
-"""Engines train candidates; all of them keep the contract in `capsearch.engine.base`."""

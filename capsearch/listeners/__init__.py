@@ -1,0 +1,1 @@
+"""Whoever watches a study: the terminal, a log of JSON lines, or nobody."""
