@@ -15,6 +15,10 @@ class Deadline:
     began: float = field(default_factory=time.monotonic)
 
     @property
+    def bounded(self) -> bool:
+        return self.seconds != inf
+
+    @property
     def left(self) -> float:
         return self.began + self.seconds - time.monotonic()
 

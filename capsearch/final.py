@@ -1,15 +1,15 @@
-"""The last look: train the choice once more, keep the model, open the test split, score it once.
+"""The final evaluation: keep the chosen model, open the test split, score it once.
 
-Training and scoring happen in a child process, in an order that can be cut anywhere: the model is
-on disk before the split is opened, the opening is in the ledger before a row is read, the score is
-recorded once. Whoever runs the study again goes on from there. The child never hears of the
-storage: its address may hold a password.
+It happens in a child process, in an order that can be cut anywhere: the model is on disk before the
+split is opened, the opening is stored before a row is read, the score is recorded once. Whoever
+runs the study again goes on from there. The child never hears of the storage: its address may hold
+a password.
 """
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,161 +17,164 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capsearch.data import cache
-from capsearch.data.source import Rows, Source, open_source
+from capsearch.data.seal import opened_rows
+from capsearch.data.source import Rows, SearchData, Source, SourceRef
 from capsearch.deadline import Deadline
+from capsearch.engines.base import looks
 from capsearch.engines.child import Child, ChildFailed, lookup
-from capsearch.engines.process import ENGINES, Limits
+from capsearch.engines.registry import ENGINES, engine_of
 from capsearch.errors import CapsearchError
-from capsearch.records import Choice, Study, TestScore
+from capsearch.executors.base import Limits
+from capsearch.randomness import some_rows
+from capsearch.records import Choice, Job, Opening, Proof, Study
 from capsearch.scoring import summary
-from capsearch.seal import Ledger, Opening, opened_rows
-from capsearch.storage import StudyStore
+from capsearch.storage import StudyWriter
 
 if TYPE_CHECKING:
     import keras
 
 MODEL = "model.keras"
 BATCH = 1024  # rows that are made dense at a time
+PROOF_ROWS = 2_000  # of each split, at most
 
 
 @dataclass(frozen=True)
 class FinalTask:
-    """Everything the child needs; it crosses a process border."""
+    """Everything the child needs to keep a model; it crosses a process border."""
 
-    study: Study
     choice: Choice
+    weights: tuple[np.ndarray, ...]  # of the replicate that stands for the choice
     data: Path  # the prepared training and validation rows
-    engine: str
     folder: Path  # where the model is kept
 
 
-class LastLook:
+class FinalEvaluation:
     """The final's child process: it loads TensorFlow and the source while replicates still train.
 
-    One that dies, or takes longer in one step than a training may, is replaced once. Nothing is
-    started for a study whose split was opened before, unless its model is gone.
+    One that dies, or takes longer in one step than a training may, is replaced once.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        table: Mapping[str, Any],
-        store: StudyStore,
-        limits: Limits,
-        deadline: Deadline,
-    ) -> None:
-        self._study, self._table = study, table
+    def __init__(self, study: Study, source: SourceRef, limits: Limits, deadline: Deadline) -> None:
+        self._study, self._source = study, source
         self._limits, self._deadline = limits, deadline
-        self._ledger = Ledger(store.database)
         self._child: Child | None = None
+        self._ready: Future[None] | None = None
+        self._proving: Future[Proof] | None = None
 
-    def get_ready(self) -> None:
+    def prepare(self) -> None:
         """Start loading; returns at once."""
-        if self._ledger.opening(self._study) is None:
-            self._start()
+        if self._child is None:
+            self._child = Child(self._limits.threads)
+            self._ready = self._child.send("capsearch.final:get_ready", self._study, self._source)
 
-    def __call__(self, task: FinalTask) -> None:
-        """Score the choice on test rows and keep its model; nothing when both are done already.
+    def begin_proof(self, job: Job, data: Path) -> None:
+        """Start to compare the study's engine with Keras on `job`, unless that is Keras."""
+        if not engine_of(self._study.engine)[0].keras and self._proving is None:
+            self.prepare()
+            assert self._child is not None
+            self._proving = self._child.send("capsearch.final:prove", job, data)
 
-        Raises SealBroken when this study opened its test split for another choice, Interrupted when
-        the deadline is over (the same choice may be finished later), and CapsearchError when the
-        choice cannot be trained again to the loss it had as a replicate, or when the source no
-        longer gives the rows that the study was asked about.
-        """
-        opening = self._ledger.opening(task.study)
-        scored = opening is not None and opening.scored(task.choice.key)
-        if scored and (task.folder / MODEL).is_file():
-            return
+    def proof(self) -> Proof | None:
+        """What `begin_proof` found; None when it was never begun."""
+        if self._proving is None:
+            return None
         try:
-            self._run(task)
-        except ChildFailed:
-            try:
-                self._run(task)
-            except ChildFailed as failure:
-                raise CapsearchError(f"the final evaluation failed: {failure}") from failure
+            found: Proof = self._answer(self._proving)
+        except ChildFailed as failure:
+            found = Proof(None, 0, failure.text)
+        self._proving = None
+        return found
+
+    def keep_model(self, task: FinalTask) -> None:
+        """Put the chosen model into its folder, unless it is there.
+
+        Raises CapsearchError when the weights do not give the loss that they gave as a replicate.
+        """
+        if not (task.folder / MODEL).is_file():
+            self._twice("capsearch.final:keep_model", task)
+
+    def score(self, opening: Opening, folder: Path, writer: StudyWriter) -> None:
+        """Score the kept model on the test rows, for an opening that is stored; record it."""
+        writer.record(self._twice("capsearch.final:score", self._study.key, folder, opening))
 
     def close(self) -> None:
         if self._child is not None:
             self._child.close()
-            self._child = None
+            self._child = self._proving = None
 
-    def _start(self) -> Child:
-        self._child = Child(self._limits.threads)
-        self._child.send("capsearch.final:get_ready", self._study, self._table)
-        return self._child
+    def _twice(self, function: str, *args: Any) -> Any:
+        """A call, and a second one in another process when the first was lost."""
+        for last in (False, True):
+            try:
+                self.prepare()
+                assert self._child is not None
+                assert self._ready is not None
+                self._answer(self._ready)
+                return self._answer(self._child.send(function, *args))
+            except ChildFailed as failure:
+                if last:
+                    raise CapsearchError(f"the final evaluation failed: {failure}") from failure
 
-    def _run(self, task: FinalTask) -> None:
-        child = self._child or self._start()
-        self._answer(child)
-        child.send("capsearch.final:keep_model", task)
-        self._answer(child)
-        opening = self._ledger.claim(task.study, task.choice.key)
-        child.send("capsearch.final:score", task, opening)
-        self._ledger.record(task.study, self._answer(child))
-
-    def _answer(self, child: Child) -> Any:
-        """To the oldest call, within the time of a training and before the deadline."""
+    def _answer(self, call: "Future[Any]") -> Any:
+        """Within the time of a training, and before the deadline."""
+        assert self._child is not None
         seconds = min(self._limits.seconds_per_job, max(self._deadline.left, 0.0))
         try:
-            return child.receive(seconds)
+            return self._child.result(call, seconds)
         except ChildFailed:
             self.close()
             self._deadline.check()
             raise
 
 
-def stored_score(study: Study, store: StudyStore) -> TestScore | None:
-    """The recorded score of the one opening, if there is one."""
-    ledger = Ledger(store.database)
-    opening = ledger.opening(study)
-    if opening is None or opening.score is None:
-        return None
-    openings = ledger.openings(study)
-    return TestScore(**opening.score, opened_at=opening.opened_at, openings=openings)
+# ---- What runs in the child ----------------------------------------------------------------------
+
+_sources: dict[str, Source] = {}  # the source that is ready, by the study's key
 
 
-_sources: dict[str, Source] = {}  # in the child: the source that is ready, by the study's key
-
-
-def get_ready(study: Study, table: Mapping[str, Any]) -> None:
-    """In the child: import what takes seconds, and see that the rows are still the study's own."""
+def get_ready(study: Study, ref: SourceRef) -> None:
+    """Import what takes seconds, and see that the rows are still those of the study."""
     import keras  # noqa: F401 - the child alone has TensorFlow
 
     import capsearch.tracking.model  # noqa: F401 - the same
 
-    source = open_source(table)
+    source = ref.open()
     if source.profile().fingerprints != study.data.fingerprints:
         raise CapsearchError(
             f"the rows of {study.data.source} are no longer those that {study.name} was run on. "
-            "The test split was not opened. Put the data back, or ask anew under another name"
+            "The test split was not opened. Put the data back, or ask again under another name"
         )
     _sources[study.key] = source
 
 
+def prove(job: Job, folder: Path) -> Proof:
+    """The largest difference of a row's loss between the job's engine and Keras, after one epoch.
+
+    Both start from the same weights and see the same batches of at most PROOF_ROWS rows; dropout is
+    off, for each engine draws its masks in its own way.
+    """
+    data = cache.load(folder)
+    train, validation = _part(data.train), _part(data.validation)
+    small = SearchData(train, validation, data.task)
+    once = replace(job, candidate=replace(job.candidate, dropout=0.0), epochs=1, patience=1)
+    kinds = (engine_of(job.engine)[0], ENGINES["fit"])
+    ended = [lookup(kind.engine)().train([once], small)[0].outcome for kind in kinds]
+    losses = [outcome.val_losses for outcome in ended]
+    if losses[0] is None or losses[1] is None:
+        reasons = "; ".join(outcome.reason or "complete" for outcome in ended)
+        return Proof(None, len(validation), f"a training failed: {reasons}")
+    difference = float(np.abs(losses[0].astype(np.float64) - losses[1]).max())
+    return Proof(difference, len(validation))
+
+
 def keep_model(task: FinalTask) -> None:
-    """In the child: see that the chosen model lies in its folder, trained again if need be."""
-    if not (task.folder / MODEL).is_file():
-        _train_and_keep(task)
-
-
-def score(task: FinalTask, opening: Opening) -> dict[str, float | int]:
-    """In the child that is ready: what the kept model scores on the rows that were opened."""
-    import keras  # the child alone has TensorFlow
-
-    model = keras.saving.load_model(task.folder / MODEL, safe_mode=True)
-    rows = opened_rows(_sources[task.study.key], opening)
-    return summary(_probabilities(model, rows), rows.y)
-
-
-def _train_and_keep(task: FinalTask) -> None:
-    """Train the chosen job as its replicate was, and put the model into the folder in one step."""
+    """Put the chosen model into the folder in one step, once its validation loss is as before."""
     from capsearch.families.dense import exported  # the child alone has TensorFlow
     from capsearch.tracking.model import package_model
 
     data = cache.load(task.data)
-    trained = lookup(ENGINES[task.engine].engine)().train([task.choice.job], data)[0]
-    _check_same(task, trained.outcome.val_loss, trained.outcome.reason)
-    model = exported(task.choice.selected.candidate, data.features, trained.weights)
+    model = exported(task.choice.selected.candidate, data.features, task.weights)
+    _check_same(task.choice, model, data.validation)
     task.folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(dir=task.folder.parent, prefix=".making-"))
     try:
@@ -184,19 +187,34 @@ def _train_and_keep(task: FinalTask) -> None:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def _check_same(task: FinalTask, val_loss: float, reason: str | None) -> None:
-    """Bit-identical on one machine; another processor may round otherwise, within a fraction."""
-    if reason is not None or not isclose(val_loss, task.choice.val_loss, rel_tol=0.02):
+def score(study: str, folder: Path, opening: Opening) -> dict[str, float | int]:
+    """What the kept model scores on the rows that were opened."""
+    import keras  # the child alone has TensorFlow
+
+    model = keras.saving.load_model(folder / MODEL, safe_mode=True)
+    rows = opened_rows(_sources[study], opening)
+    return summary(_probabilities(model, rows), rows.y)
+
+
+def _part(rows: Rows) -> Rows:
+    chosen = some_rows(len(rows), PROOF_ROWS)
+    return Rows(rows.x[chosen], rows.y[chosen])
+
+
+def _check_same(choice: Choice, model: "keras.Model", validation: Rows) -> None:
+    """The kept weights must be those that the choice was made of."""
+    rows = looks(validation, choice.job.stop_on)[1]
+    loss = summary(_probabilities(model, rows), rows.y)["loss"]
+    if not isclose(loss, choice.val_loss, rel_tol=1e-3, abs_tol=1e-4):
         raise CapsearchError(
-            f"the choice was trained again and ended at a validation loss of {val_loss:.4f} "
-            f"({reason or 'complete'}), not {task.choice.val_loss:.4f} as before. The test split "
-            "was not opened"
+            f"the chosen model has a validation loss of {loss:.4f}, not {choice.val_loss:.4f} as "
+            "when it was chosen. The test split was not opened"
         )
 
 
 def _probabilities(model: "keras.Model", rows: Rows) -> np.ndarray:
     """Shape (rows,), made dense a batch at a time."""
-    parts = []
+    parts: list[np.ndarray] = []
     for start in range(0, len(rows), BATCH):
         x = rows.x[start : start + BATCH]
         dense = x if isinstance(x, np.ndarray) else x.toarray()

@@ -22,8 +22,9 @@ from scipy import sparse
 from capsearch.data import cache
 from capsearch.data.source import Rows, SearchData
 from capsearch.engines.child import Child, ChildFailed, lookup
-from capsearch.engines.process import ENGINES, Limits
+from capsearch.engines.registry import engine_of
 from capsearch.errors import CapsearchError
+from capsearch.executors.base import Limits
 from capsearch.families.space import Band, Space, bands, count_parameters
 from capsearch.records import Candidate, Job, Outcome
 
@@ -33,7 +34,7 @@ FIRST = 8  # of the epochs an eighth is tried first: most sizes have learned all
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memorisation:
     """What one size learned by heart, for each seed."""
 
     candidate: Candidate
@@ -55,10 +56,10 @@ class Probe:
     chance: float  # accuracy of naming the larger class
     reachable: float  # accuracy when all is learned: below 1 where equal rows got unlike labels
     epochs: int
-    sizes: tuple[Memory, ...]
+    sizes: tuple[Memorisation, ...]
 
     @property
-    def smallest(self) -> Memory | None:
+    def smallest(self) -> Memorisation | None:
         """The smallest that learns all, in the mean of its seeds."""
         return next((size for size in self.sizes if size.mean >= ALL), None)
 
@@ -74,7 +75,7 @@ class Plan:
     epochs: int
 
 
-class Heard(NamedTuple):
+class ProbeResult(NamedTuple):
     """The answer of the child: the outcomes of the jobs, and the bounds of accuracy."""
 
     outcomes: list[Outcome]
@@ -89,7 +90,7 @@ class Heard(NamedTuple):
         return max((_accuracy(outcome) - self.chance) / (self.reachable - self.chance), 0.0)
 
 
-Train = Callable[[Sequence[int], Sequence[Job]], Heard]
+Train = Callable[[Sequence[int], Sequence[Job]], ProbeResult]
 
 
 def plan(
@@ -110,14 +111,14 @@ def run(
     asked: Plan, folder: Path, engine: str, limits: Limits, on_seed: Callable[[int], None]
 ) -> Probe:
     """Train the plan in a child. `on_seed` hears of each seed when it begins, from 1."""
-    kind = ENGINES[engine]
-    child = Child(limits.threads, imports=kind.engine.partition(":")[0])
+    kind = engine_of(engine)[0]
+    child = Child(limits.threads, imports=kind.module)
 
-    def train(labels: Sequence[int], jobs: Sequence[Job]) -> Heard:
+    def train(labels: Sequence[int], jobs: Sequence[Job]) -> ProbeResult:
         timeout = limits.seconds_per_job * len(jobs)
-        child.send(MEMORISE, kind.engine, folder, labels, jobs)
-        heard: Heard = child.receive(timeout, limits.memory)
-        return heard
+        call = child.send(MEMORISE, kind.engine, folder, labels, jobs)
+        found: ProbeResult = child.result(call, timeout, limits.memory)
+        return found
 
     seeds = []
     try:
@@ -137,7 +138,7 @@ def run(
     )
 
 
-def one_seed(asked: Plan, number: int, train: Train) -> Heard:
+def one_seed(asked: Plan, number: int, train: Train) -> ProbeResult:
     """The best outcome of every candidate over the rates: at first from few epochs.
 
     Only candidates that have not learned all by then are trained on.
@@ -160,11 +161,11 @@ def one_seed(asked: Plan, number: int, train: Train) -> Heard:
     return heard._replace(outcomes=[best[c] for c in asked.candidates])
 
 
-def _memory(asked: Plan, place: int, seeds: Sequence[Heard]) -> Memory:
+def _memory(asked: Plan, place: int, seeds: Sequence[ProbeResult]) -> Memorisation:
     candidate = asked.candidates[place]
     ended = [(seed.outcomes[place], seed.learned(seed.outcomes[place])) for seed in seeds]
     falling = [o.best_epoch > 0.9 * asked.epochs for o, learned in ended if learned < ALL]
-    return Memory(
+    return Memorisation(
         candidate=candidate,
         parameters=count_parameters(candidate.units, asked.features),
         accuracy=tuple(_accuracy(outcome) for outcome, _ in ended),
@@ -204,7 +205,7 @@ def document(study: str, probe: Probe) -> dict[str, Any]:
     }
 
 
-def _size(size: Memory) -> dict[str, Any]:
+def _size(size: Memorisation) -> dict[str, Any]:
     return {
         "units": list(size.candidate.units),
         "parameters": size.parameters,
@@ -219,13 +220,13 @@ def _size(size: Memory) -> dict[str, Any]:
 MEMORISE = "capsearch.probe:memorise"
 
 
-def memorise(engine: str, folder: Path, seed: Sequence[int], jobs: Sequence[Job]) -> Heard:
+def memorise(engine: str, folder: Path, seed: Sequence[int], jobs: Sequence[Job]) -> ProbeResult:
     """Train on the training rows of a prepared folder, their labels dealt anew by `seed`."""
     rows = shuffled(cache.load(folder).train, seed)
     trained = lookup(engine)().train(jobs, SearchData(rows, rows))
     outcomes = [replace(t.outcome, val_losses=None) for t in trained]
     share = float(rows.y.mean())
-    return Heard(outcomes, len(rows), max(share, 1.0 - share), reachable(rows))
+    return ProbeResult(outcomes, len(rows), max(share, 1.0 - share), reachable(rows))
 
 
 def shuffled(rows: Rows, seed: Sequence[int]) -> Rows:

@@ -36,3 +36,10 @@ def halves(rows: int) -> tuple[np.ndarray, np.ndarray]:
     """
     order = np.random.default_rng([rows, 3]).permutation(rows)
     return np.sort(order[: rows // 2]), np.sort(order[rows // 2 :])
+
+
+def some_rows(rows: int, most: int) -> np.ndarray:
+    """Row numbers, sorted: all of them, or `most` at random, the same for all jobs."""
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng([rows, 4]).permutation(rows)[:most])

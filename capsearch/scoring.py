@@ -1,8 +1,10 @@
-"""How well probabilities fit labels, with intervals. Pure."""
+"""What a dense network gives, and how well that fits labels, with intervals. Pure."""
 
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
+from scipy import sparse
 
 Z95 = 1.959964  # the 97.5 % point of the standard normal distribution
 CLIP = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras' own cross-entropy
@@ -37,3 +39,19 @@ def wilson(share: float, rows: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * rows)) / (1 + z2 / rows)
     half = Z95 / (1 + z2 / rows) * sqrt(share * (1 - share) / rows + z2 / (4 * rows**2))
     return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def probabilities(weights: Sequence[np.ndarray], x: np.ndarray | sparse.csr_matrix) -> np.ndarray:
+    """What a dense network gives for rows, dropout off: float32, shape (rows,).
+
+    `weights`: kernel, bias, kernel, bias ...; rectified linear units, a sigmoid at the end.
+    """
+    layers = list(zip(weights[::2], weights[1::2], strict=True))
+    values = x
+    for number, (kernel, bias) in enumerate(layers, 1):
+        values = np.asarray(values @ kernel + bias)
+        if number < len(layers):
+            values = np.maximum(values, 0.0)
+    logits = values.ravel().astype(np.float64)
+    found: np.ndarray = np.exp(-np.logaddexp(0.0, -logits)).astype(np.float32)
+    return found

@@ -162,6 +162,16 @@ class StudySpec(Table):
         """Every setting, defaults filled in, as JSON values: what the digest is made from."""
         return self.model_dump(mode="json")
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of the question is hashed: all that is not at its default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @classmethod
+    def from_question(cls, question: Mapping[str, Any]) -> "StudySpec":
+        """The spec whose `question` this was."""
+        return cls.model_validate(question)
+
     def fixed(self) -> Candidate:
         """The value of each dimension where the space does not search it."""
         chosen = self.training.model_dump(exclude={"epochs", "patience", "stop_on"})

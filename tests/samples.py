@@ -4,7 +4,7 @@ from capsearch import search, spec
 from capsearch.families.space import bands, ladder
 from capsearch.records import Curve, Job, Outcome, Study, StudyRecord, TestScore, Trial
 from capsearch.report.checks import with_checks
-from capsearch.selection import CapacityCurve, doubt_of, of_finalists, verdicts
+from capsearch.selection import CapacityCurve, uncertainty_of, of_finalists, verdicts
 from capsearch.study import finalists
 from tests.fakes import Dice, outcome_of, profile_of
 
@@ -27,7 +27,7 @@ def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) 
     curve = CapacityCurve(estimates)
     found = verdicts(curve, replicates, asked.select.settings)
     choice = found["one_std_err"]
-    doubt = doubt_of(curve, replicates, choice, asked.select.settings)
+    doubt = uncertainty_of(curve, replicates, choice, asked.select.settings)
     test = TestScore(0.281, 0.27, 0.292, 0.8864, 0.877, 0.895, 5000, "2026-01-02T03:04:05+00:00", 1)
     record = StudyRecord(
         study, tuple(ended), tuple(replicates), estimates, choice, doubt, found, test, 61.0

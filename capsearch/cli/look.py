@@ -15,8 +15,8 @@ from capsearch.cli.options import (
     Storage,
     TrackingUri,
     cache_root,
-    circumstances,
     refuse_passwords,
+    run_config,
     stderr,
     storage_url,
     tracking_address,
@@ -35,10 +35,17 @@ def report(
     cache: Cache = None,
 ) -> None:
     """Make the report of a complete study anew, from its storage; prints the path."""
-    from capsearch.pipeline import rebuild_report
+    from capsearch.data.source import SourceRef
+    from capsearch.report.page import write
+    from capsearch.session import read_study, shown_session
+    from capsearch.storage import StudyStorage
 
-    where = circumstances(root, storage, tracking_uri, cache, context=context)
-    print(rebuild_report(name, where).page)
+    config = run_config(context, root, storage, tracking_uri, cache)
+    path, spec = read_study(name)
+    with closing(StudyStorage(config.storage)) as opened:
+        session = shown_session(path.stem, spec, SourceRef(spec.data), config, opened)
+        row = session.row()
+        print(write(session.record(), session.reports, row.tracking if row else None).page)
 
 
 @app.command("list", epilog="Example: capsearch list")
@@ -46,13 +53,13 @@ def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) ->
     """List the studies that can be named, and those in the storage with their state."""
     from capsearch.listeners.terminal import show_studies
     from capsearch.spec import known
-    from capsearch.storage import StudyRow, StudyStore, exists
+    from capsearch.storage import StudyRow, StudyStorage, exists
 
     refuse_passwords(context)
     url = storage_url(root, storage)
     rows: tuple[StudyRow, ...] = ()
     if exists(url):
-        with closing(StudyStore(url)) as store:
+        with closing(StudyStorage(url)) as store:
             rows = store.rows()
     show_studies(stderr(), sorted(known()), rows)
 
@@ -80,6 +87,6 @@ def ui(
 def data(name: Name, cache: Cache = None) -> None:
     """Show a study's data: sizes, balance, rows shared by splits, fingerprints."""
     from capsearch.listeners.terminal import show_data
-    from capsearch.study import prepare_data
+    from capsearch.session import prepared, read_study
 
-    show_data(stderr(), prepare_data(name, cache_root(cache)).profile)
+    show_data(stderr(), prepared(read_study(name)[1], cache_root(cache)).profile)

@@ -16,9 +16,8 @@ from capsearch.credentials import shown
 from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
+    from capsearch.config import RunConfig
     from capsearch.deadline import Deadline
-    from capsearch.engines.process import Limits
-    from capsearch.study import Circumstances
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
 Root = Annotated[
@@ -45,10 +44,11 @@ Cache = Annotated[
     typer.Option(envvar="CAPSEARCH_CACHE", help="Prepared data. [default: ~/.cache/capsearch]"),
 ]
 Engine = Annotated[
-    str,
+    str | None,
     typer.Option(
         envvar="CAPSEARCH_ENGINE",
-        help="How to train: packed (many networks at once) or fit (Keras' own loop).",
+        help="How to train: packed (many networks at once) or fit (Keras' own loop). Default: as "
+        "the study was begun, or packed.",
     ),
 ]
 Threads = Annotated[
@@ -58,9 +58,8 @@ Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that one training
 Memory = Annotated[
     float, typer.Option(min=0.0, help="GB that a process that trains may take; 0 = no limit.")
 ]
-Lease = Annotated[
-    float,
-    typer.Option(min=1.0, help="Seconds after which a silent worker's trials go to others."),
+Wait = Annotated[
+    bool, typer.Option("--wait", help="If this study is already running, wait for it.")
 ]
 Until = Annotated[
     str | None,
@@ -79,40 +78,37 @@ def stderr() -> Any:
     return Console(stderr=True)
 
 
-def circumstances(
+def run_config(
+    context: typer.Context,
     root: Path,
     storage: str | None,
     tracking_uri: str | None,
     cache: Path | None,
-    engine: str = "packed",
-    context: typer.Context | None = None,
-) -> "Circumstances":
-    from capsearch.engines.process import ENGINES
-    from capsearch.study import Circumstances
+    *,
+    threads: int = 0,
+    workers: int = 1,
+    timeout: float = 1800.0,
+    memory: float = 0.0,
+    deadline: str | None = None,
+    **more: Any,
+) -> "RunConfig":
+    """The circumstances that the options of a command come to. Raises BadRequest."""
+    from capsearch.config import RunConfig, usable_cores
+    from capsearch.executors.base import Limits
 
-    if engine not in ENGINES:
-        raise BadRequest(f"--engine: no engine {engine!r}. Legal: {', '.join(ENGINES)}")
-    if context is not None:
-        refuse_passwords(context)
-    return Circumstances(
+    refuse_passwords(context)
+    each = threads or max(usable_cores() // workers, 1)
+    return RunConfig(
         root=root.absolute(),
         storage=storage_url(root, storage),
         tracking=tracking_address(root, tracking_uri),
         cache=cache_root(cache),
-        engine=engine,
-        limits=limits_of(),
+        threads=threads,
+        limits=Limits(each, timeout, memory * 1e9 or inf),
+        workers=workers,
+        deadline=deadline_of(deadline),
+        **more,
     )
-
-
-def limits_of(
-    threads: int = 0, workers: int = 1, timeout: float = 1800.0, memory: float = 0.0
-) -> "Limits":
-    """What each of so many workers on this host may use."""
-    from capsearch.engines.process import Limits
-    from capsearch.study import usable_cores
-
-    each = threads or max(usable_cores() // workers, 1)
-    return Limits(each, timeout, memory * 1e9 or inf)
 
 
 def refuse_passwords(context: typer.Context) -> None:

@@ -20,8 +20,7 @@ from capsearch.cli.options import (
     Threads,
     Timeout,
     TrackingUri,
-    circumstances,
-    limits_of,
+    cache_root,
     stderr,
 )
 
@@ -47,8 +46,8 @@ def schedule(
 ) -> None:
     """Print a manifest by which cron, systemd, Kubernetes, Slurm or Airflow runs a study."""
     from capsearch.schedule import Order, Times, render
+    from capsearch.session import read_study
     from capsearch.spec import shipped
-    from capsearch.study import read_study
 
     path = read_study(name)[0]
     order = Order.of(
@@ -71,7 +70,7 @@ def schedule(
 def probe(
     name: Name,
     cache: Cache = None,
-    engine: Engine = "packed",
+    engine: Engine = None,
     threads: Threads = 0,
     trial_timeout: Timeout = 1800.0,
     seeds: Annotated[int, typer.Option(min=1, help="Label orders and weights to try.")] = 3,
@@ -80,20 +79,25 @@ def probe(
 ) -> None:
     """How much can each size learn by heart? Trains one network a rung on shuffled labels."""
     from capsearch import probe as probing
+    from capsearch.config import usable_cores
+    from capsearch.engines.registry import DEFAULT, engine_id
+    from capsearch.executors.base import Limits
     from capsearch.listeners.terminal import show_probe
-    from capsearch.study import prepared_study, read_study
+    from capsearch.session import new_study, prepared, read_study
 
-    where = circumstances(ROOT, None, None, cache, engine)
+    limits = Limits(threads or usable_cores(), trial_timeout)
     path, asked = read_study(name)
-    study, space, data = prepared_study(path.stem, asked, where.cache)
+    found = prepared(asked, cache_root(cache))
+    id_ = engine_id(engine or DEFAULT, limits.threads)
+    study, space = new_study(path.stem, asked, found.profile, id_)
     rows = study.data.sizes["train"]
     plan = probing.plan(space, study.ladder, rows, asked.search.seed, seeds, epochs)
-    console, limits = stderr(), limits_of(threads, timeout=trial_timeout)
+    console = stderr()
 
     def on_seed(number: int) -> None:
         console.print(f"{study.name}: shuffled labels, seed {number} of {seeds}", highlight=False)
 
-    found = probing.run(plan, data, engine, limits, on_seed)
-    show_probe(console, study.name, found)
+    memorised = probing.run(plan, found.folder, id_, limits, on_seed)
+    show_probe(console, study.name, memorised)
     if as_json:
-        print(json.dumps(probing.document(study.name, found), indent=2))
+        print(json.dumps(probing.document(study.name, memorised), indent=2))

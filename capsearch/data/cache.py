@@ -29,10 +29,14 @@ ATTEMPTS = 3  # one is enough, unless other processes repair the same folder at 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder of training and validation rows, with what is known of the data."""
+    """A folder of training and validation rows, with what is known of the data.
+
+    `key` names the rows by their content.
+    """
 
     folder: Path
     profile: DataProfile
+    key: str
 
 
 def default_root() -> Path:
@@ -47,7 +51,8 @@ def prepare(source: Source, name: str, root: Path) -> Prepared:
     folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
     for _ in range(ATTEMPTS):
         if _whole(folder):
-            return Prepared(folder, DataProfile(**json.loads((folder / PROFILE).read_text())))
+            profile = DataProfile(**json.loads((folder / PROFILE).read_text()))
+            return Prepared(folder, profile, rows_key(folder))
         _make(folder, source)
     raise CapsearchError(f"{folder}: what was just written there cannot be read back")
 
@@ -57,6 +62,12 @@ def load(folder: Path) -> SearchData:
     if not _whole(folder):
         raise CapsearchError(f"{folder}: the prepared data is damaged; run again to rebuild it")
     return SearchData(_load_rows(folder, "train"), _load_rows(folder, "validation"))
+
+
+def rows_key(folder: Path) -> str:
+    """Names the rows in a prepared folder by their content, wherever it lies."""
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    return digest_of({name: sha for name, sha in files.items() if name != PROFILE})[:32]
 
 
 def _make(folder: Path, source: Source) -> None:

@@ -89,3 +89,18 @@ def open_source(table: Mapping[str, Any]) -> Source:
         ) from error
     source: Source = build({key: value for key, value in table.items() if key != "source"})
     return source
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """A source by the `[data]` table that names it: plain values, which cross process borders."""
+
+    table: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.table["source"])
+
+    def open(self) -> Source:
+        """Raises BadRequest for an unknown source, and for options that are wrong."""
+        return open_source(self.table)

@@ -21,7 +21,7 @@ import numpy as np
 
 from capsearch.data.source import Rows, SearchData
 from capsearch.randomness import halves
-from capsearch.records import Job, Outcome, StopOn
+from capsearch.records import KINDS, Curve, Job, Outcome, StopOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,12 @@ class Trained:
 
     outcome: Outcome
     weights: tuple[np.ndarray, ...]  # empty when the outcome is a failure
+    outputs: np.ndarray | None = None  # on validation rows, float32; of replicates alone
 
 
-def diverged(epoch: int) -> str:
-    """The reason of a job whose training or validation loss is not finite after `epoch`."""
-    return f"diverged: loss became NaN or infinite at epoch {epoch}"
+def diverged(epoch: int, curve: Curve, seconds: float) -> Outcome:
+    """Of a job whose training or validation loss is not finite after `epoch`."""
+    return Outcome.failed("diverged", f"{KINDS['diverged']} at epoch {epoch}", curve, seconds)
 
 
 def looks(validation: Rows, stop_on: StopOn) -> tuple[Rows, Rows]:

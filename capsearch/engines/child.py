@@ -1,138 +1,247 @@
 """A child process that answers calls: memory, crashes and hangs of what it imports stay in there.
 
-It follows its parent into death.
+It is a plain `subprocess`, for a Dask worker may be a daemon, which must not have children of
+`multiprocessing`. It ends with its parent, however that ends.
 """
 
+import ctypes
 import importlib
 import os
 import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from math import inf
-from multiprocessing import connection, get_context, parent_process
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-from capsearch.errors import CapsearchError
+import psutil
 
-LOOK = 0.5  # seconds between looks at a child's memory
-_spawn = get_context("spawn")
+from capsearch.errors import CapsearchError
+from capsearch.records import FailureKind
+
+LOOK = 0.1  # seconds between looks at a child's memory, and at whether it is still wanted
+NAP = 5.0  # seconds between two looks beyond which this machine slept: they do not count
+PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent ends
+SERVE = "import sys, capsearch.engines.child as c; c.serve(*sys.argv[1:])"
 
 
 class ChildFailed(Exception):
-    """The child died, hung, or raised; the message is the reason."""
+    """The child died, hung, grew or raised: which of them, and the reason."""
+
+    def __init__(self, kind: FailureKind, text: str) -> None:
+        super().__init__(kind, text)
+        self.kind, self.text = kind, text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Child:
-    """A spawned process that answers `function(*args)` calls in order, named as 'module:name'.
+    """A process that answers `function(*args)` calls, named as 'module:name', in any order.
 
-    It begins with what it `imports`, and works on so many calls `abreast`. What it prints goes to a
-    file, whose last line explains a crash.
+    It begins with what it `imports`, and works on so many calls `abreast`. What it prints goes to
+    a file, whose last line explains a crash. Calls may come from several threads.
     """
 
-    def __init__(self, threads: int, abreast: int = 1, imports: str | None = None) -> None:
+    def __init__(self, threads: int, abreast: int = 1, imports: str = "") -> None:
         self._log = tempfile.NamedTemporaryFile(prefix="capsearch-")  # noqa: SIM115 - until close()
-        self._pipe, theirs = _spawn.Pipe()
-        arguments = (theirs, self._log.name, threads, abreast, imports)
-        self._process: BaseProcess = _spawn.Process(target=_serve, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            handle = theirs.fileno()
+            # -P: a folder here named as a library must not be imported instead of it.
+            command = [sys.executable, "-P", "-c", SERVE, str(handle), str(abreast), imports]
+            self._process = subprocess.Popen(  # noqa: S603 - this program itself
+                command,
+                env=os.environ | _thread_settings(threads),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                pass_fds=[handle],
+                start_new_session=True,  # Ctrl-C is the driver's to handle
+            )
+        self._pipe = Connection(ours.detach())
+        self._lock = threading.Lock()
+        self._answers: dict[int, Future[Any]] = {}
+        self._calls = 0
+        self._killed: ChildFailed | None = None
+        threading.Thread(target=self._listen, name="answers", daemon=True).start()
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
         return self._process.pid
 
     @property
-    def resident(self) -> int:
-        """Bytes of memory that the process holds now; 0 where the system does not tell."""
-        try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
-        except OSError:
-            return 0
-        return int(pages) * os.sysconf("SC_PAGESIZE")
+    def memory(self) -> int:
+        """Bytes that the process alone holds now, without mapped files; 0 where none can tell."""
+        with suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+                if line.startswith("RssAnon"):
+                    return int(line.split()[1]) * 1024
+        with suppress(psutil.Error):
+            return int(psutil.Process(self.pid).memory_info().rss)
+        return 0
 
-    def send(self, function: str, *args: Any) -> None:
-        with suppress(OSError):  # the child is gone: `receive` says why
-            self._pipe.send((function, args))
-
-    def ready(self, wait: float) -> bool:
-        """Whether there is an answer, or never will be; waits so many seconds for it."""
-        return bool(connection.wait([self._pipe, self._process.sentinel], max(wait, 0.0)))
-
-    def receive(self, timeout: float = inf, memory: float = inf) -> Any:
-        """The answer to the oldest call not answered. Raises ChildFailed if there is none.
-
-        The process is killed when it takes more seconds than `timeout`, or holds more bytes than
-        `memory`.
-        """
-        until = time.monotonic() + timeout
-        while not self.ready(min(LOOK, until - time.monotonic())):
-            if self.resident > memory:
-                self.close()
-                raise ChildFailed(f"out of memory: above the limit of {memory / 1e9:.2f} GB")
-            if time.monotonic() >= until:
-                self.close()
-                raise ChildFailed(f"timed out after {timeout:.0f} s")
-        try:
-            good, answer = self._pipe.recv()
-        except (EOFError, OSError):
-            raise ChildFailed(self._cause_of_death()) from None
-        if isinstance(answer, CapsearchError):
-            raise answer
-        if not good:
-            raise ChildFailed(answer)
+    def send(self, function: str, *args: Any) -> "Future[Any]":
+        """Start a call. Its future raises ChildFailed, or the CapsearchError that it raised."""
+        answer = Future[Any]()
+        with self._lock:
+            self._calls += 1
+            number = self._calls
+            self._answers[number] = answer
+            try:
+                self._pipe.send((number, function, args))
+            except OSError:  # it is gone: the listening thread says why, or has said so
+                if self._killed is not None:
+                    self._answers.pop(number, None)
+                    answer.set_exception(self._killed)
         return answer
 
-    def close(self) -> None:
+    def result(
+        self,
+        answer: "Future[Any]",
+        timeout: float = inf,
+        memory: float = inf,
+        check: Callable[[], None] = lambda: None,
+    ) -> Any:
+        """What a call returned, watching the process meanwhile.
+
+        Args:
+            answer: of `send`.
+            timeout: seconds that it may take from now, not counting time that the machine slept.
+            memory: bytes that the process may hold.
+            check: called all the while; what it raises ends the process.
+
+        Raises:
+            ChildFailed: the process died, raised, or was killed for taking too long or too much.
+        """
+        awake, looked = 0.0, time.monotonic()
+        try:
+            while not answer.done():
+                check()
+                if (held := self.memory) > memory:
+                    limit = f"{held / 1e9:.2f} GB is above the limit of {memory / 1e9:.2f} GB"
+                    self.kill(ChildFailed("memory", f"out of memory: {limit}"))
+                if awake >= timeout:
+                    self.kill(ChildFailed("timeout", f"timed out after {timeout:.0f} s"))
+                with suppress(TimeoutError):
+                    answer.exception(min(LOOK, max(timeout - awake, 0.0)))
+                now = time.monotonic()
+                awake, looked = awake + min(now - looked, NAP), now
+        except BaseException:
+            self.close()
+            raise
+        return answer.result()
+
+    def kill(self, why: ChildFailed) -> None:
+        """End the process; all open calls fail for this reason."""
+        self._killed = self._killed or why
         self._process.kill()
-        self._process.join()
-        self._pipe.close()
+
+    def close(self) -> None:
+        """End the process and wait for that."""
+        self.kill(ChildFailed("lost", "lost: the process was ended"))
+        self._process.wait()
         self._log.close()
 
-    def _cause_of_death(self) -> str:
-        self._process.join(5)
-        code = self._process.exitcode
+    def _listen(self) -> None:
+        """Give every answer to whoever waits for it, until the process ends."""
+        with suppress(EOFError, OSError):
+            while True:
+                number, good, answer = self._pipe.recv()
+                with self._lock:
+                    future = self._answers.pop(number)
+                if good:
+                    future.set_result(answer)
+                else:
+                    future.set_exception(answer)
+        failure = self._killed or self._cause_of_death()
+        with self._lock:
+            self._killed, left = failure, list(self._answers.values())
+            self._answers.clear()
+            self._pipe.close()
+        for future in left:
+            future.set_exception(failure)
+
+    def _cause_of_death(self) -> ChildFailed:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        code = self._process.returncode
+        if self._killed is not None:
+            return self._killed
         if code == -signal.SIGKILL:
-            return "out of memory: the process was killed by the system"
-        last = Path(self._log.name).read_text(errors="replace").strip().splitlines()[-1:]
+            return ChildFailed("memory", "out of memory: the process was killed by the system")
+        try:
+            last = Path(self._log.name).read_text(errors="replace").strip().splitlines()[-1:]
+        except (OSError, ValueError):
+            last = []
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return f"crashed: the process ended {how}" + "".join(f": {line[:200]}" for line in last)
+        text = f"crashed: the process ended {how}" + "".join(f": {line[:200]}" for line in last)
+        return ChildFailed("crash", text)
+
+
+def lookup(name: str) -> Callable[..., Any]:
+    """The function or class of 'module:name'."""
+    module, _, attribute = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _thread_settings(threads: int) -> dict[str, str]:
+    """For the environment: once TensorFlow, NumPy or Numba have started they no longer listen."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS")
+    counts = dict.fromkeys(names, str(threads))
+    return counts | {"TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 # ---- What runs in the child ----------------------------------------------------------------------
 
 
-def _serve(
-    pipe: connection.Connection, log: str, threads: int, abreast: int, imports: str | None
-) -> None:
+def serve(handle: str, abreast: str, imports: str) -> None:
     """Answer calls until the parent closes the pipe or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _redirect_output(log)
-    _set_threads(threads)
-    answers = SimpleQueue[Future[Any]]()
-    for in_background in (_die_with_parent, partial(_reply, pipe, answers)):
-        threading.Thread(target=in_background, daemon=True).start()
-    if imports is not None:
-        with suppress(Exception):  # the call that needs it says what is wrong
-            importlib.import_module(imports)
-    with ThreadPoolExecutor(abreast) as pool, suppress(EOFError):
-        while True:
-            function, args = pipe.recv()
-            answers.put(pool.submit(_answer, function, args))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
+    pipe, sending = Connection(int(handle)), threading.Lock()
 
+    def answer(number: int, function: str, args: Sequence[Any]) -> None:
+        reply = (number, *_answer(function, args))
+        with sending:
+            pipe.send(reply)
 
-def _reply(pipe: connection.Connection, answers: "SimpleQueue[Future[Any]]") -> None:
-    """Send every answer, in the order of the calls."""
+    pool = ThreadPoolExecutor(int(abreast))
+    if imports:
+        pool.submit(_import_quietly, imports)
     while True:
-        pipe.send(answers.get().result())
+        wait([pipe])
+        try:
+            call = pipe.recv()
+        except (EOFError, OSError):
+            os._exit(1)  # whatever still trains, trains for nobody
+        pool.submit(answer, *call)
+
+
+def _end_with_parent() -> None:
+    """Linux ends this process with its parent, even one that hangs with Python's lock held."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was faster
+        os._exit(1)
+    with suppress(OSError):  # when memory runs out, this process goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _import_quietly(module: str) -> None:
+    with suppress(Exception):  # the call that needs it says what is wrong
+        importlib.import_module(module)
 
 
 def _answer(function: str, args: Sequence[Any]) -> tuple[bool, Any]:
@@ -141,42 +250,13 @@ def _answer(function: str, args: Sequence[Any]) -> tuple[bool, Any]:
     except CapsearchError as error:
         return False, error
     except MemoryError:
-        return False, "out of memory"
-    except Exception as error:  # whatever a library raises is this job's reason, not our end
-        return False, _reason(error)
+        return False, ChildFailed("memory", "out of memory")
+    except Exception as error:  # whatever a library raises is this call's reason, not our end
+        return False, _failure(error)
 
 
-def lookup(name: str) -> Callable[..., Any]:
-    module, _, attribute = name.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
-
-
-def _reason(error: Exception) -> str:
+def _failure(error: Exception) -> ChildFailed:
     if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own out-of-memory
-        return "out of memory"
+        return ChildFailed("memory", "out of memory")
     lines = str(error).strip().splitlines() or [""]
-    return f"crashed: {type(error).__name__}: {lines[0][:200]}"
-
-
-def _set_threads(threads: int) -> None:
-    """Before TensorFlow, NumPy or Numba start: later they no longer listen."""
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-
-
-def _redirect_output(log: str) -> None:
-    target = os.open(log, os.O_WRONLY | os.O_APPEND)
-    os.dup2(target, 1)  # standard output is the result's, and libraries print
-    os.dup2(target, 2)
-    os.close(target)
-
-
-def _die_with_parent() -> None:
-    """A killed driver must not leave a process that trains on for nobody."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    return ChildFailed("crash", f"crashed: {type(error).__name__}: {lines[0][:200]}")

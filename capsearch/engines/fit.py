@@ -80,7 +80,7 @@ def _train(job: Job, data: SearchData) -> Trained:
     stopped_on = history["val_cross_entropy"]
     finite = np.isfinite([curve.loss, curve.val_loss, stopped_on]).all(axis=0)
     if not finite.all():
-        return Trained(Outcome.failed(diverged(int(np.argmin(finite)) + 1), curve, seconds), ())
+        return Trained(diverged(int(np.argmin(finite)) + 1, curve, seconds), ())
     best = int(np.argmin(stopped_on))
     losses = _losses(model, judging_rows)
     outcome = Outcome(

@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from capsearch.records import StudyRecord, Trial
+from capsearch.records import Trial
 
 
 class JsonLog:
@@ -14,8 +14,8 @@ class JsonLog:
     def __init__(self, study: str) -> None:
         self._study, self._phase, self._done, self._total = study, "starting", 0, 0
 
-    def phase(self, name: str, total: int = 0) -> None:
-        self._phase, self._done, self._total = name, 0, total
+    def phase(self, name: str, total: int = 0, done: int = 0) -> None:
+        self._phase, self._done, self._total = name, done, total
         self._write("phase", phase=name, trainings=total)
 
     def trial(self, trial: Trial) -> None:
@@ -40,7 +40,8 @@ class JsonLog:
     def note(self, message: str) -> None:
         self._write("note", message=message)
 
-    def result(self, record: StudyRecord, document: dict[str, Any], *, worked: bool) -> None:
+    def result(self, result: Any) -> None:
+        record, document, worked = result.record, result.document, result.worked
         self._write("result", worked=worked, reason=record.choice.reason, report=document["report"])
 
     def failed(self, message: str, code: int) -> None:

@@ -43,9 +43,9 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
-    def phase(self, name: str, total: int = 0) -> None:
+    def phase(self, name: str, total: int = 0, done: int = 0) -> None:
         self._close_phase()
-        self._phase, self._done, self._total, self._failed = name, 0, total, 0
+        self._phase, self._done, self._total, self._failed = name, done, total, 0
         self._began, self._known = time.monotonic(), 0
         if not self._console.is_terminal:
             size = f": {total} trainings" if total else ""
@@ -72,7 +72,8 @@ class Progress:
     def note(self, message: str) -> None:
         self._console.print(escape(message), highlight=False)
 
-    def result(self, record: StudyRecord, document: dict[str, Any], *, worked: bool) -> None:
+    def result(self, result: Any) -> None:
+        record, document, worked = result.record, result.document, result.worked
         self._close_phase()
         self._live.stop()
         if not worked:
@@ -246,14 +247,14 @@ def _style(point: Estimate, record: StudyRecord) -> str:
 
 
 def _how_sure(record: StudyRecord) -> str:
-    doubt = record.doubt
-    share = f"{100 * doubt.stability:.0f} % of {doubt.resamples:,}"
+    uncertainty = record.uncertainty
+    share = f"{100 * uncertainty.stability:.0f} % of {uncertainty.resamples:,}"
     said = f"[bold]Doubt[/] {share} resamples choose the same"
     if record.choice.selected == record.choice.best:
         return f"{said} network, the best itself."
     return (
-        f"{said} network; against the best it costs {doubt.price:.4f} nats "
-        f"({doubt.price_low:.4f} to {doubt.price_high:.4f}, 95 %)."
+        f"{said} network; against the best it costs {uncertainty.loss_increase:.4f} nats "
+        f"({uncertainty.loss_increase_low:.4f} to {uncertainty.loss_increase_high:.4f}, 95 %)."
     )
 
 

@@ -1,35 +1,52 @@
 """The values that flow through a study. Frozen, checked at birth, and free of any library.
 
 Nothing here knows Keras, Optuna or MLflow: a record can cross a process border, be stored as JSON
-and be read back equal (`as_dict` and `from_dict` of the records that are stored).
+and be read back equal (`storage.codec`).
 """
 
 from capsearch.records.candidate import Candidate, Job, StopOn, digest_of
-from capsearch.records.outcome import Curve, Group, Outcome, Trial
+from capsearch.records.outcome import (
+    KINDS,
+    Curve,
+    Failure,
+    FailureKind,
+    Group,
+    Outcome,
+    Trial,
+    failures,
+)
 from capsearch.records.study import (
     Check,
     Choice,
     DataProfile,
-    Doubt,
+    Decision,
     Estimate,
+    Opening,
+    Proof,
     RungEvidence,
     Study,
     StudyRecord,
     TestScore,
     Tracking,
+    Uncertainty,
 )
 
 __all__ = [
+    "KINDS",
     "Candidate",
     "Check",
     "Choice",
     "Curve",
     "DataProfile",
-    "Doubt",
+    "Decision",
     "Estimate",
+    "Failure",
+    "FailureKind",
     "Group",
     "Job",
+    "Opening",
     "Outcome",
+    "Proof",
     "RungEvidence",
     "StopOn",
     "Study",
@@ -37,5 +54,7 @@ __all__ = [
     "TestScore",
     "Tracking",
     "Trial",
+    "Uncertainty",
     "digest_of",
+    "failures",
 ]

@@ -35,9 +35,22 @@ class Candidate:
             raise ValueError(f"impossible training settings: {self}")
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """The mapping that keys are made of. A field that is added joins only off its default."""
+        return {
+            "units": list(self.units),
+            "l1": self.l1,
+            "l2": self.l2,
+            "dropout": self.dropout,
+            "learning_rate": self.learning_rate,
+            "batch_size": self.batch_size,
+            "optimizer": self.optimizer,
+        }
+
+    @property
     def key(self) -> str:
         """What tells this candidate from every other, the same on every machine."""
-        return digest_of(asdict(self))[:16]
+        return digest_of(self.identity)[:16]
 
     @property
     def label(self) -> str:
@@ -59,7 +72,8 @@ class Job:
     `seed` makes the initial weights and the dropout masks, `order` the order of the rows in every
     epoch. Jobs with the same replicate share their order, so that an engine may train them side by
     side on the same batches. `stop_on` says which validation rows stop training: with "half", one
-    half of them does, and the losses of the outcome are those of the other half.
+    half of them does, and the losses of the outcome are those of the other half. `engine` and
+    `data` name what trains and the rows it trains on, so that outcomes of two kinds never mix.
     """
 
     candidate: Candidate
@@ -68,26 +82,36 @@ class Job:
     epochs: int
     patience: int
     stop_on: StopOn = "all"
+    engine: str = ""
+    data: str = ""
 
     @property
     def key(self) -> str:
         """Equal jobs have equal outcomes, so an outcome is stored under this key."""
-        return digest_of(asdict(self))[:24]
+        added = {
+            "stop_on": (self.stop_on, "all"),
+            "engine": (self.engine, ""),
+            "data": (self.data, ""),
+        }
+        return digest_of(
+            {
+                "candidate": self.candidate.identity,
+                "seed": self.seed,
+                "order": self.order,
+                "epochs": self.epochs,
+                "patience": self.patience,
+            }
+            | {name: value for name, (value, default) in added.items() if value != default}
+        )[:24]
 
     @classmethod
-    def of(
-        cls,
-        candidate: Candidate,
-        *,
-        study_seed: int,
-        replicate: int,
-        epochs: int,
-        patience: int,
-        stop_on: StopOn = "all",
-    ) -> Self:
-        """Both seeds come from (study seed, candidate, replicate) alone: not from any worker."""
+    def of(cls, candidate: Candidate, *, study_seed: int, replicate: int, **more: Any) -> Self:
+        """Both seeds come from (study seed, candidate, replicate) alone: not from any worker.
+
+        `more`: epochs, patience, and what has a default.
+        """
         seed, order = _seed([study_seed, candidate.key, replicate]), _seed([study_seed, replicate])
-        return cls(candidate, seed, order, epochs, patience, stop_on)
+        return cls(candidate, seed, order, **more)
 
     def longer(self, epochs: int) -> Self:
         """The same job with more epochs; the first ones repeat exactly."""

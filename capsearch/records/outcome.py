@@ -1,14 +1,24 @@
 """What training produced: a curve, an outcome, and the trial that both belong to."""
 
 import math
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from capsearch.records.candidate import Candidate, Job
 
 Group = Literal["baseline", "search", "replicate"]
+FailureKind = Literal["diverged", "timeout", "memory", "crash", "lost"]
+KINDS: Mapping[FailureKind, str] = {
+    "diverged": "diverged: loss became NaN or infinite",
+    "timeout": "timed out",
+    "memory": "out of memory",
+    "crash": "crashed",
+    "lost": "lost with its worker",
+}
+"""How a training fails, as people read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,66 +43,59 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a training has no figures: its kind, and the whole of it in words."""
+
+    kind: FailureKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one job ended: a trained model's figures, or the reason there are none."""
+    """How one job ended: a trained model's figures, or the failure instead of them."""
+
+    __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True, "ser_json_inf_nan": "strings"}
 
     curve: Curve
     best_epoch: int = 0  # 1-based; 0 when failed
     val_loss: float = math.nan  # mean data loss of the best epoch, in nats per example
     val_accuracy: float = math.nan
     seconds: float = 0.0
-    reason: str | None = None  # why it failed; None when complete
+    failure: Failure | None = None
     val_losses: np.ndarray | None = field(default=None, compare=False, repr=False)
     """Data loss per validation example at the best epoch, float32, shape (validation rows,)."""
 
     def __post_init__(self) -> None:
-        if self.reason is None:
+        if self.failure is None:
             if not 1 <= self.best_epoch <= len(self.curve):
                 raise ValueError(f"best epoch {self.best_epoch} is outside the curve")
             if not math.isfinite(self.val_loss):
                 raise ValueError("a complete outcome needs a finite validation loss")
 
     @classmethod
-    def failed(cls, reason: str, curve: Curve = Curve(), seconds: float = 0.0) -> Self:
-        return cls(curve, seconds=seconds, reason=reason)
+    def failed(
+        cls, kind: FailureKind, text: str = "", curve: Curve = Curve(), seconds: float = 0.0
+    ) -> Self:
+        """Without a `text`, that of the kind."""
+        return cls(curve, seconds=seconds, failure=Failure(kind, text or KINDS[kind]))
 
     @property
     def complete(self) -> bool:
-        return self.reason is None
+        return self.failure is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it failed, in words; None when complete."""
+        return None if self.failure is None else self.failure.text
 
     def at_ceiling(self, epochs: int) -> bool:
         """True when the last epoch allowed was the best: more epochs could have helped."""
         return self.complete and self.best_epoch == len(self.curve) == epochs
 
-    def as_dict(self) -> dict[str, Any]:
-        """Everything but the per-example losses, as JSON values (NaN becomes None)."""
-        numbers = {
-            "best_epoch": self.best_epoch,
-            "val_loss": self.val_loss if self.complete else None,
-            "val_accuracy": self.val_accuracy if self.complete else None,
-            "seconds": self.seconds,
-            "reason": self.reason,
-        }
-        series = {name: [_json(v) for v in s] for name, s in asdict(self.curve).items()}
-        return numbers | {"curve": series}
-
-    @classmethod
-    def from_dict(cls, value: dict[str, Any], val_losses: np.ndarray | None = None) -> Self:
-        curve = Curve(**{k: tuple(map(_number, s)) for k, s in value["curve"].items()})
-        return cls(
-            curve=curve,
-            best_epoch=value["best_epoch"],
-            val_loss=_number(value["val_loss"]),
-            val_accuracy=_number(value["val_accuracy"]),
-            seconds=value["seconds"],
-            reason=value["reason"],
-            val_losses=val_losses,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A job with its place in the study, and its outcome once it has one."""
+    """A job with its position in the study, and its outcome once it has one."""
 
     id: str  # 'baseline/original', 'search/3/7' (rung 3, its 7th), 'replicate/3/2' ...
     group: Group
@@ -101,6 +104,9 @@ class Trial:
     job: Job
     parameters: int
     outcome: Outcome | None = None
+    draw: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """What the sampler drew, as JSON values: `search.rounds` writes and reads it."""
+    starts: int = field(default=0, compare=False)  # of its training that were stored
 
     @property
     def candidate(self) -> Candidate:
@@ -110,9 +116,8 @@ class Trial:
         return replace(self, outcome=outcome)
 
 
-def _json(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def failures(trials: Sequence[Trial]) -> str:
+    """Why trials failed, the most frequent kind first: '14 x diverged: ...; 1 x timed out'."""
+    kinds = [t.outcome.failure.kind for t in trials if t.outcome and t.outcome.failure]
+    counted = sorted({kind: kinds.count(kind) for kind in kinds}.items(), key=lambda k: -k[1])
+    return "; ".join(f"{count} x {KINDS[kind]}" for kind, count in counted)

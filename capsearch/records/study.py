@@ -36,14 +36,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """How far the choice can be trusted. The price is in nats, its interval is 95 %."""
+class Uncertainty:
+    """How far the choice can be trusted. Losses are in nats, the interval is 95%."""
 
     stability: float  # share of resamples of examples and seeds that choose the same network
     resamples: int
-    price: float  # mean validation loss of the selected minus that of the best; 0 when the same
-    price_low: float
-    price_high: float
+    loss_increase: float  # mean validation loss of the selected minus that of the best
+    loss_increase_low: float
+    loss_increase_high: float
     undecided: bool  # the data cannot tell
     advice: str  # what would let them tell, as one sentence
 
@@ -66,6 +66,21 @@ class TestScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """One row of the ledger of openings of test splits."""
+
+    digest: str  # of the question that opened it
+    study: str  # its key
+    choice: str
+    opened_at: str  # ISO 8601, UTC
+    score: dict[str, Any] | None
+
+    def scored(self, choice: str) -> bool:
+        """Whether this very choice was opened for, and its score is kept."""
+        return self.choice == choice and self.score is not None
+
+
+@dataclass(frozen=True, slots=True)
 class DataProfile:
     """What is known of a data set without showing a row of it. Keys are 'train' ... 'test'."""
 
@@ -85,15 +100,23 @@ class Study:
     question: dict[str, Any]  # the study file, every default filled in
     data: DataProfile
     ladder: tuple[int, ...]  # rung r holds ladder[r] <= parameters < ladder[r + 1]
+    engine: str = ""  # its id: one for the whole study
+    identity: dict[str, Any] | None = None  # what of the question is hashed; None: all of it
 
     @property
     def digest(self) -> str:
-        return digest_of(self.question)
+        return digest_of(self.question if self.identity is None else self.identity)
 
     @property
     def key(self) -> str:
         """Names the study in a storage: another question or other data is another study."""
-        return f"{self.name}-{digest_of([self.question, self.data.fingerprints])[:12]}"
+        return f"{self.name}-{digest_of([self.digest, self.data.fingerprints])[:12]}"
+
+    @property
+    def rows(self) -> str:
+        """Names the training and validation rows in the keys of jobs."""
+        prints = self.data.fingerprints
+        return digest_of([prints["train"], prints["validation"]])[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +157,68 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """The compiled engine against Keras' own loop, on this study's rows and machine.
+
+    `difference` is the largest of one validation row's losses after one epoch from equal weights
+    on the same batches; None when the comparison failed, for the `reason`.
+    """
+
+    difference: float | None
+    rows: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All that was decided before the test split was opened, as it is stored.
+
+    Reports read it and never decide anew, so that a test score always stands beside the choice
+    that was tested.
+    """
+
+    estimates: tuple[Estimate, ...]  # the finalists, smallest first
+    choice: Choice
+    verdicts: dict[str, Choice]  # what each rule would have chosen, by the rule's name
+    uncertainty: Uncertainty
+    growth: tuple[RungEvidence, ...]  # a search that grows: what each rung said of the next
+    proof: Proof | None  # None for an engine that is Keras
+    versions: dict[str, str]  # of capsearch and the libraries that trained and decided
+    decided_at: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study as it stands in its storage: all that the terminal, report and JSON show."""
 
     study: Study
     trials: tuple[Trial, ...]  # baselines, then the search, in order
     replicates: tuple[Trial, ...]
-    estimates: tuple[Estimate, ...]  # the finalists, smallest first
-    choice: Choice
-    doubt: Doubt
-    verdicts: dict[str, Choice]  # what each rule would have chosen, by the rule's name
-    test: TestScore
+    decision: Decision
+    test: TestScore | None  # None while the test split is sealed
     seconds: float  # spent on the study, over every run of the command
-    growth: tuple[RungEvidence, ...] = ()  # a search that grows: what each rung said of the next
     cut: str | None = None  # why the search ended before its budget, if it did
     checks: tuple[Check, ...] = ()
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        return self.decision.estimates
+
+    @property
+    def choice(self) -> Choice:
+        return self.decision.choice
+
+    @property
+    def verdicts(self) -> dict[str, Choice]:
+        return self.decision.verdicts
+
+    @property
+    def uncertainty(self) -> Uncertainty:
+        return self.decision.uncertainty
+
+    @property
+    def growth(self) -> tuple[RungEvidence, ...]:
+        return self.decision.growth
 
     @property
     def warnings(self) -> tuple[Check, ...]:

@@ -9,12 +9,12 @@ from capsearch.records import Estimate, StudyRecord, Tracking
 
 def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> dict[str, Any]:
     """Plain JSON values. `trials` counts baselines and search trials; replicates are not trials."""
-    study, choice, doubt, test = record.study, record.choice, record.doubt, record.test
+    study, choice, uncertainty, test = record.study, record.choice, record.uncertainty, record.test
     complete = sum(1 for t in record.trials if t.outcome and t.outcome.complete)
     return {
         "study": study.name,
         "digest": study.digest,
-        "status": "complete",
+        "status": "complete" if test else "test held",
         "data": {
             "source": study.data.source,
             "sizes": study.data.sizes,
@@ -28,15 +28,17 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "accuracy": test.accuracy,
             "opened_at": test.opened_at,
             "openings": test.openings,
-        },
+        }
+        if test
+        else None,
         "doubt": {
-            "stability": doubt.stability,
-            "resamples": doubt.resamples,
-            "price": doubt.price,
-            "price_low": _finite(doubt.price_low),
-            "price_high": _finite(doubt.price_high),
-            "undecided": doubt.undecided,
-            "advice": doubt.advice,
+            "stability": uncertainty.stability,
+            "resamples": uncertainty.resamples,
+            "price": uncertainty.loss_increase,
+            "price_low": _finite(uncertainty.loss_increase_low),
+            "price_high": _finite(uncertainty.loss_increase_high),
+            "undecided": uncertainty.undecided,
+            "advice": uncertainty.advice,
         },
         "checks": [
             {"code": c.code, "status": c.status, "message": c.sentence} for c in record.checks
@@ -48,6 +50,9 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
         },
         "report": str(report),
         "seconds": round(record.seconds, 1),
+        "engine": study.engine,
+        "decided_at": record.decision.decided_at,
+        "versions": record.decision.versions,
     }
 
 

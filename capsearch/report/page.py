@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
-from capsearch.records import Candidate, RungEvidence, StudyRecord, Tracking
+from capsearch.records import KINDS, Candidate, RungEvidence, StudyRecord, Tracking
 from capsearch.report import overfit
 
 
@@ -65,7 +65,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         record=record,
         study=record.study,
         choice=record.choice,
-        doubt=record.doubt,
+        uncertainty=record.uncertainty,
         headline=_headline(record),
         test=record.test,
         tracking=tracking,
@@ -93,14 +93,14 @@ def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
     rows, growth = [], {e.rung: e for e in record.growth}
     for rung, low in enumerate(record.study.ladder[:-1]):
         mine = [t.outcome for t in record.trials if t.rung == rung and t.outcome]
-        reasons = Counter(o.reason.split(" at epoch")[0] for o in mine if o.reason)
+        kinds = Counter(KINDS[o.failure.kind] for o in mine if o.failure)
         losses = [o.val_loss for o in mine if o.complete]
         rows.append(
             {
                 "low": low,
                 "high": record.study.ladder[rung + 1] - 1,
                 "trials": len(mine),
-                "failed": "; ".join(f"{n} × {reason}" for reason, n in reasons.items()),
+                "failed": "; ".join(f"{n} × {reason}" for reason, n in kinds.items()),
                 "best": min(losses) if losses else None,
                 "gain": _gain(growth.get(rung)),
             }
@@ -134,7 +134,7 @@ def _headline(record: StudyRecord) -> str:
     network = _described(record.choice.selected.candidate)
     if record.choice.undecided:
         return f"Undecided, so the best is kept. {network}"
-    if record.doubt.undecided:
+    if record.uncertainty.undecided:
         return f"{network} may be enough"
     return f"{network} {'are' if network.startswith('Layers') else 'is'} enough"
 

@@ -1,25 +1,23 @@
-"""The search: what is to be trained, in which order, and who trains it."""
+"""The search: what is to be trained, in which order, and how it gets trained."""
 
-from capsearch.search.drive import Foreman, Hand, OnTrial, Trainer, drive
+from capsearch.search.dispatch import Dispatcher, OnTrial
 from capsearch.search.ladder import Ladder
 from capsearch.search.pace import Pace
 from capsearch.search.plan import Listed, Plan, baseline_trials, job_of, replicate_trials
-from capsearch.search.strategies import STRATEGIES, sampler_of, sampling
+from capsearch.search.rounds import Question
+from capsearch.search.strategies import STRATEGIES, Sampling
 
 __all__ = [
     "STRATEGIES",
-    "Foreman",
-    "Hand",
+    "Dispatcher",
     "Ladder",
     "Listed",
     "OnTrial",
     "Pace",
     "Plan",
-    "Trainer",
+    "Question",
+    "Sampling",
     "baseline_trials",
-    "drive",
     "job_of",
     "replicate_trials",
-    "sampler_of",
-    "sampling",
 ]

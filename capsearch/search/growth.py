@@ -43,17 +43,17 @@ def evidence_of(rungs: Sequence[Sequence[Trial]]) -> tuple[RungEvidence, ...]:
     return tuple(found)
 
 
-def reach(evidence: Sequence[RungEvidence]) -> int:
+def reach(evidence: Sequence[RungEvidence], patience: int = PATIENCE, window: int = WINDOW) -> int:
     """How many rungs may be open by the evidence of the complete ones, the smallest.
 
     Never fewer than by the evidence of fewer: a rung that pays among the last that are open makes
-    growth go on, though PATIENCE rungs before it did not.
+    growth go on, though `patience` rungs before it did not.
     """
-    opened, in_vain = WINDOW, 0
+    opened, in_vain = window, 0
     for complete, rung in enumerate(evidence, start=1):
         in_vain = 0 if rung.pays else in_vain + 1
-        if in_vain < PATIENCE:
-            opened = complete + WINDOW
+        if in_vain < patience:
+            opened = complete + window
     return opened
 
 

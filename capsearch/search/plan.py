@@ -13,21 +13,12 @@ from capsearch.spec import StudySpec
 class Plan(Protocol):
     """What is to be trained, in order."""
 
-    @property
-    def losses(self) -> bool:
-        """Whether the plan, or who reads its trials, needs the losses of each validation row."""
-        ...
-
-    def take(self, count: int) -> list[Trial]:
-        """At most `count` trials that can start now; none when all wait or nothing is left."""
+    def take(self) -> list[Trial]:
+        """All trials that can start now; none when all wait or nothing is left."""
         ...
 
     def tell(self, trial: Trial) -> None:
         """A trial of this plan has ended."""
-        ...
-
-    def keep(self) -> None:
-        """Store what the plan itself remembers: called when there is something to train."""
         ...
 
 
@@ -36,20 +27,19 @@ class Listed:
     """Trials known from the start: the replicates."""
 
     waiting: list[Trial]
-    losses: bool = True  # a choice is made of them
 
-    def take(self, count: int) -> list[Trial]:
-        taken, self.waiting = self.waiting[:count], self.waiting[count:]
+    def take(self) -> list[Trial]:
+        taken, self.waiting = self.waiting, []
         return taken
 
     def tell(self, trial: Trial) -> None:
         pass
 
-    def keep(self) -> None:
-        pass
 
-
-def job_of(spec: StudySpec, candidate: Candidate, replicate: int = 0, epochs: int = 0) -> Job:
+def job_of(
+    study: Study, spec: StudySpec, candidate: Candidate, replicate: int = 0, epochs: int = 0
+) -> Job:
+    """The training of a candidate in this study, by its engine, on its rows."""
     return Job.of(
         candidate,
         study_seed=spec.search.seed,
@@ -57,6 +47,8 @@ def job_of(spec: StudySpec, candidate: Candidate, replicate: int = 0, epochs: in
         epochs=epochs or spec.training.epochs,
         patience=spec.training.patience,
         stop_on=spec.training.stop_on,
+        engine=study.engine,
+        data=study.rows,
     )
 
 
@@ -65,27 +57,30 @@ def baseline_trials(study: Study, spec: StudySpec, space: Space) -> list[Trial]:
     for name, candidate in spec.baselines():
         parameters = space.parameters(candidate)
         rung = rung_of(parameters, study.ladder)
-        job = job_of(spec, candidate)
+        job = job_of(study, spec, candidate)
         trials.append(Trial(f"baseline/{name}", "baseline", rung, name, job, parameters))
     return trials
 
 
-def replicate_trials(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
+def replicate_trials(
+    study: Study, spec: StudySpec, trials: Sequence[Trial], count: int = 0
+) -> list[Trial]:
     """Fresh seeds for the finalists and the baselines, in packs that share their batches.
 
     The baselines, whose overfitting the report describes, are not read by the choice
     (`selection.of_finalists`). A network that was still improving at its last epoch gets twice as
-    many, or its rung would be judged by its training and not by its capacity.
+    many, or its rung would be judged by its training and not by its capacity. `count`: seeds a
+    network, when more than the study file says.
     """
     replicates = []
-    for number in range(1, spec.select.replicates + 1):
+    for number in range(1, max(count, spec.select.replicates) + 1):
         for again in _trained_again(trials):
             epochs = spec.training.epochs
             if again.outcome and again.outcome.at_ceiling(epochs):
                 epochs *= 2
             name = f"{again.name} #{number}"
             id_ = f"replicate/{again.id}/{number}"
-            job = job_of(spec, again.candidate, number, epochs)
+            job = job_of(study, spec, again.candidate, number, epochs)
             rung, parameters = again.rung, again.parameters
             replicates.append(Trial(id_, "replicate", rung, name, job, parameters))
     return replicates

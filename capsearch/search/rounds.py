@@ -5,26 +5,22 @@ all rounds before. What is suggested depends then on those trials alone: not on 
 on the order in which outcomes come in, on a restart, or on anything a sampler keeps to itself.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from capsearch.families.space import Band, Space, rung_of
 from capsearch.records import Candidate, Study, Trial
 from capsearch.search.plan import job_of
-from capsearch.search.strategies import STRATEGIES, sampler_of
+from capsearch.search.strategies import Sampling
 from capsearch.spec import StudySpec
-from capsearch.storage import PLACE
 
-
-class Shelf(Protocol):
-    """Where Optuna's studies are kept: `StudyStore`, or a stand-in."""
-
-    def optuna_trials(self, name: str, objectives: int) -> list[FrozenTrial]: ...
-    def keep_trials(self, name: str, objectives: int, trials: Sequence[FrozenTrial]) -> None: ...
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is worth a word, a listener says
 
 
 @dataclass(frozen=True)
@@ -34,86 +30,108 @@ class Question:
     study: Study
     spec: StudySpec
     space: Space
+    sampling: Sampling
 
 
 class Rounds:
     """A share of the budget, spent inside one band of the space.
 
-    Drawn in memory, where a suggestion costs no transaction, and stored when a whole round has
-    ended and the next one is put up: Optuna takes 50 statements to store a trial. A round that was
-    cut, or not stored, is drawn again, the same: nothing is ever left running.
+    What was drawn is stored with the trial, so a study that goes on, under a later Optuna too,
+    reads its past and draws only rounds that were never asked.
     """
 
-    def __init__(
-        self, question: Question, shelf: Shelf, number: int, band: Band, budget: int
-    ) -> None:
+    def __init__(self, question: Question, number: int, band: Band, budget: int) -> None:
         self._question, self._number, self._band = question, number, band
-        self._strategy = STRATEGIES[question.spec.search.strategy]
-        self._shelf, self._name = shelf, f"{question.study.key}/rung-{number}"
-        self.round = min(self._strategy.round_of(budget), budget)  # trials asked for at once
-        self._told = shelf.optuna_trials(self._name, self._strategy.objectives)
-        self._kept = len(self._told)
-        self._drawn: optuna.Study | None = None
-        self._open: dict[str, int] = {}  # trial id -> Optuna's number, asked and not yet told
-        self.budget, self.asked = budget, len(self._told)
+        self._sampling = question.sampling
+        self.round = min(self._sampling.round_of(budget), budget)  # trials asked for at once
+        self._told: list[FrozenTrial] = []
+        self._round: list[Trial] = []  # the latest one asked, ended or not
+        self._open: set[str] = set()
+        self.budget, self.asked = budget, 0
 
     def id_of(self, number: int) -> str:
-        """The id of this part's trial of Optuna's number."""
+        """The id of this part's trial of this number, from 0."""
         return f"search/{self._number}/{number}"
-
-    def replay(self) -> list[Trial]:
-        """The trials of the rounds that have ended; their outcomes are stored."""
-        return [
-            self._trial(t.user_attrs[PLACE], Candidate.from_dict(t.user_attrs["candidate"]))
-            for t in self._told
-        ]
 
     def ask(self) -> list[Trial]:
         """The next round; empty while the last is open, and when the budget is spent."""
         count = min(self.round, self.budget - self.asked)
         if self._open or count <= 0:
             return []
-        self._drawn = optuna.create_study(directions=["minimize"] * self._strategy.objectives)
-        self._drawn.add_trials(self._told)
-        return [self._ask(self._drawn) for _ in range(count)]
+        drawn = optuna.create_study(directions=["minimize"] * self._sampling.objectives)
+        drawn.add_trials(self._told)
+        asked = [self._ask(drawn) for _ in range(count)]
+        self._begin(asked)
+        return asked
+
+    def restore(self, stored: Sequence[Trial]) -> None:
+        """Go on where these trials, all that were ever asked, leave off."""
+        while self.asked < len(stored):
+            count = min(self.round, self.budget - self.asked, len(stored) - self.asked)
+            if count <= 0:  # more were asked for than this budget, when growth had ended
+                count = min(self.round, len(stored) - self.asked)
+            trials = stored[self.asked : self.asked + count]
+            self.asked += count
+            self._begin(trials)
+            for trial in trials:
+                if trial.outcome is not None:
+                    self.tell(trial)
 
     def tell(self, trial: Trial) -> None:
-        number = self._open.pop(trial.id, None)
-        if number is None or trial.outcome is None or self._drawn is None:
-            return  # told before the restart
-        if trial.outcome.complete:
-            values = [trial.outcome.val_loss, float(trial.parameters)]
-            self._drawn.tell(number, values[: self._strategy.objectives])
-        else:
-            self._drawn.tell(number, state=TrialState.FAIL)
+        """One of the round has ended."""
+        self._open.discard(trial.id)
+        self._round = [trial if one.id == trial.id else one for one in self._round]
         if not self._open:
-            self._told = self._drawn.get_trials(deepcopy=False)
+            self._told += [self._frozen(one) for one in self._round]
+            self._round = []
 
-    def keep(self) -> None:
-        """Store the rounds that have ended."""
-        if self._kept < len(self._told):
-            self._shelf.keep_trials(self._name, self._strategy.objectives, self._told)
-            self._kept = len(self._told)
+    def _begin(self, trials: Sequence[Trial]) -> None:
+        self._round, self._open = list(trials), {trial.id for trial in trials}
 
     def _ask(self, drawn: optuna.Study) -> Trial:
-        question = self._question
-        drawn.sampler = sampler_of(question.spec.search, self._number, self.asked, self.round)
+        seed = self._question.spec.search.seed
+        drawn.sampler = self._sampling.sampler(seed, self._number, self.asked, self.round)
         asked = drawn.ask()
-        candidate = question.space.draw(asked, self._band)
-        asked.set_user_attr("candidate", candidate.as_dict())
-        asked.set_user_attr(PLACE, asked.number)
-        trial = self._trial(asked.number, candidate)
+        candidate = self._question.space.draw(asked, self._band)
+        trial = self._trial(self.asked, candidate, draw_of(asked))
         self.asked += 1
-        self._open[trial.id] = asked.number
         return trial
 
-    def _trial(self, number: int, candidate: Candidate) -> Trial:
+    def _trial(self, number: int, candidate: Candidate, draw: Mapping[str, Any]) -> Trial:
+        study = self._question.study
         parameters = self._question.space.parameters(candidate)
         return Trial(
             id=self.id_of(number),
             group="search",
-            rung=rung_of(parameters, self._question.study.ladder),
+            rung=rung_of(parameters, study.ladder),
             name=candidate.label,
-            job=job_of(self._question.spec, candidate),
+            job=job_of(study, self._question.spec, candidate),
             parameters=parameters,
+            draw=draw,
         )
+
+    def _frozen(self, trial: Trial) -> FrozenTrial:
+        """An ended trial as Optuna knows it."""
+        assert trial.draw is not None
+        assert trial.outcome is not None
+        distributions = {n: json_to_distribution(d) for n, d in trial.draw["from"].items()}
+        more: dict[str, Any] = {"state": TrialState.FAIL}
+        if trial.outcome.complete:
+            values = [trial.outcome.val_loss, float(trial.parameters)]
+            more = {"values": values[: self._sampling.objectives]}
+        return create_trial(
+            params=dict(trial.draw["values"]),
+            distributions=distributions,
+            system_attrs=dict(trial.draw["system"]),
+            **more,
+        )
+
+
+def draw_of(asked: optuna.Trial) -> dict[str, Any]:
+    """What was drawn, from which distributions, and what the sampler noted of it: JSON values."""
+    frozen = asked.study.get_trials(deepcopy=False)[asked.number]
+    return {
+        "values": asked.params,
+        "from": {name: distribution_to_json(d) for name, d in asked.distributions.items()},
+        "system": json.loads(json.dumps(frozen.system_attrs)),
+    }

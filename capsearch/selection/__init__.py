@@ -10,14 +10,16 @@ from capsearch.selection.contrasts import Contrasts, tables_of
 from capsearch.selection.curve import (
     CapacityCurve,
     estimate,
+    estimates_of,
     frontier,
     of_finalists,
+    representatives,
     standard_error,
 )
-from capsearch.selection.doubt import doubt_of
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority
 from capsearch.selection.rules import Settings, Verdict, best, budget, one_std_err, pct_loss
+from capsearch.selection.uncertainty import uncertainty_of
 
 __all__ = [
     "RULES",
@@ -29,15 +31,17 @@ __all__ = [
     "best",
     "budget",
     "choose",
-    "doubt_of",
     "estimate",
+    "estimates_of",
     "frontier",
     "knee",
     "non_inferiority",
     "of_finalists",
     "one_std_err",
     "pct_loss",
+    "representatives",
     "standard_error",
     "tables_of",
+    "uncertainty_of",
     "verdicts",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from capsearch.records import Choice, Trial
 from capsearch.selection import rules
 from capsearch.selection.contrasts import Contrasts, tables_of
-from capsearch.selection.curve import CapacityCurve, loss_of
+from capsearch.selection.curve import CapacityCurve, loss_of, typical
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority
 from capsearch.selection.rules import Settings, Verdict
@@ -74,15 +74,13 @@ def verdicts(
 def _choice(
     curve: CapacityCurve, replicates: Sequence[Trial], rule: str, verdict: Verdict
 ) -> Choice:
-    runs = [t for t in replicates if t.candidate == verdict.selected.candidate]
-    complete = sorted((t for t in runs if t.outcome and t.outcome.complete), key=loss_of)
-    typical = complete[(len(complete) - 1) // 2]
+    chosen = typical(replicates, verdict.selected)
     return Choice(
         selected=verdict.selected,
         best=curve.best,
         rule=rule,
         reason=verdict.reason,
-        job=typical.job,
-        val_loss=loss_of(typical),
+        job=chosen.job,
+        val_loss=loss_of(chosen),
         undecided=verdict.undecided,
     )

@@ -8,7 +8,8 @@ from math import inf, sqrt
 
 import numpy as np
 
-from capsearch.records import Estimate, Trial
+from capsearch.errors import CapsearchError
+from capsearch.records import Estimate, Trial, failures
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,20 @@ def estimate(replicates: Sequence[Trial]) -> Estimate | None:
     )
 
 
+def estimates_of(replicates: Sequence[Trial]) -> tuple[Estimate, ...]:
+    """One estimate a finalist, smallest first; finalists that mostly failed are left out.
+
+    Raises CapsearchError when all of them did.
+    """
+    groups: dict[str, list[Trial]] = {}
+    for trial in replicates:
+        groups.setdefault(trial.candidate.key, []).append(trial)
+    found = [e for e in map(estimate, groups.values()) if e is not None]
+    if not found:
+        raise CapsearchError(f"no finalist could be trained again: {failures(replicates)}")
+    return tuple(sorted(found, key=lambda e: e.parameters))
+
+
 def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     """The finalists, smallest first: the best of every rung, and whatever beats all smaller ones.
 
@@ -117,3 +132,15 @@ def loss_of(trial: Trial) -> float:
     """The validation loss of a completed trial."""
     assert trial.outcome is not None  # callers pass completed trials
     return trial.outcome.val_loss
+
+
+def typical(replicates: Sequence[Trial], point: Estimate) -> Trial:
+    """The replicate that stands for a finalist: the one of median loss, the lower of two."""
+    runs = [t for t in replicates if t.candidate == point.candidate]
+    complete = sorted((t for t in runs if t.outcome and t.outcome.complete), key=loss_of)
+    return complete[(len(complete) - 1) // 2]
+
+
+def representatives(curve: CapacityCurve, replicates: Sequence[Trial]) -> tuple[str, ...]:
+    """The keys of the trainings that stand for the finalists."""
+    return tuple(typical(replicates, point).job.key for point in curve.points)

@@ -1,19 +1,16 @@
-"""Where studies live: one database, SQLite for one host or PostgreSQL for many."""
+"""Where studies live: one database, SQLite for one host or PostgreSQL for any."""
 
-from capsearch.storage.board import Board
 from capsearch.storage.database import Database, exists
-from capsearch.storage.member import LEASE, LeadLost, Member, Role
-from capsearch.storage.store import PLACE, StudyRow, StudyStore
+from capsearch.storage.lock import driver_lock
+from capsearch.storage.studies import StudyRow, StudyStorage
+from capsearch.storage.writer import FenceLost, StudyWriter
 
 __all__ = [
-    "LEASE",
-    "PLACE",
-    "Board",
     "Database",
-    "LeadLost",
-    "Member",
-    "Role",
+    "FenceLost",
     "StudyRow",
-    "StudyStore",
+    "StudyStorage",
+    "StudyWriter",
+    "driver_lock",
     "exists",
 ]

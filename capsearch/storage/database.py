@@ -1,20 +1,19 @@
 """One database: how it is reached, asked and changed, and what is done when it does not answer.
 
-SQLite (WAL) is for the processes of one host, PostgreSQL for many. A database that stops answering
+SQLite (WAL) is for one host, PostgreSQL for any. A database that stops answering
 is asked again for a while; then StoreUnavailable is raised, and the study can go on later. So a
 change may have taken effect although its reply was lost: every change handed to `write` must come
 to the same when it is made twice.
 """
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from optuna.exceptions import StorageInternalError
+from filelock import FileLock
 from sqlalchemy.dialects import postgresql, sqlite
 
 from capsearch import credentials
@@ -23,9 +22,9 @@ from capsearch.errors import BadRequest, StoreUnavailable
 Answer = TypeVar("Answer")
 Warn = Callable[[str], None]
 BUSY = 60  # seconds that a writer waits for another one's lock on a SQLite file
-PATIENCE = 60.0  # seconds that a database may be away while a study runs
+AWAY = 60.0  # seconds that a database may be away while a study runs
 FIRST = 5.0  # seconds that it may be away when it is reached for the first time
-UNREACHABLE = sa.exc.DBAPIError, sa.exc.TimeoutError, StorageInternalError, OSError, RuntimeError
+UNREACHABLE = sa.exc.DBAPIError, sa.exc.TimeoutError, OSError
 CREATING = 0x6361707365617263  # the advisory lock under which tables are made
 REACH: dict[str, Any] = {  # PostgreSQL: notice within seconds that the other side is gone
     "connect_timeout": 10,
@@ -42,9 +41,9 @@ class Database:
 
     def __init__(self, url: str, warn: Warn | None = None) -> None:
         self.url, self.shown = url, credentials.shown(url)
-        self._warn, self._patience = warn or (lambda _: None), FIRST
+        self._warn, self._away = warn or (lambda _: None), FIRST
         _make_folder(url)
-        with self._said():
+        with self._translate_errors():
             self.engine = sa.create_engine(url, **engine_settings(url))
             begin_at_once(self.engine)
 
@@ -57,15 +56,6 @@ class Database:
         """The file of a SQLite database."""
         return Path(str(self.engine.url.database)) if self.is_sqlite else None
 
-    def now(self) -> Any:
-        """Seconds by a clock that all of the database's users share and nobody can set back.
-
-        PostgreSQL's own clock; on one host, the seconds since its start.
-        """
-        if self.is_sqlite:
-            return sa.literal(time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", 1)))
-        return sa.extract("epoch", sa.func.clock_timestamp())
-
     def read(self, ask: Callable[[sa.Connection], Answer]) -> Answer:
         """What `ask` finds with one statement."""
 
@@ -77,7 +67,7 @@ class Database:
             with self.engine.connect().execution_options(**options) as connection:
                 return ask(connection)
 
-        return self.patiently(asking)
+        return self.retry(asking)
 
     def write(self, change: Callable[[sa.Connection], Answer]) -> Answer:
         """All that `change` does, in one transaction."""
@@ -86,32 +76,38 @@ class Database:
             with self.engine.begin() as connection:
                 return change(connection)
 
-        return self.patiently(changing)
+        return self.retry(changing)
 
     def add(self, table: sa.Table, *rows: Mapping[str, Any]) -> None:
+        """Insert rows in a transaction of their own."""
+        self.write(lambda c: self.insert(c, table, rows))
+
+    def insert(
+        self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Insert rows; one whose key is there already stays as it is."""
         insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        self.write(lambda c: c.execute(insert(table).values(rows).on_conflict_do_nothing()))
+        connection.execute(insert(table).on_conflict_do_nothing(), rows)
 
-    def patiently(self, call: Callable[[], Answer]) -> Answer:
-        """`call` until the database answers, or patience ends."""
+    def retry(self, call: Callable[[], Answer]) -> Answer:
+        """`call` until the database answers, or was away for too long."""
         began, pause, told = time.monotonic(), 0.05, False
         while True:
             try:
-                with self._said():
+                with self._translate_errors():
                     return call()
             except StoreUnavailable as error:
-                if not _may_pass(error.__cause__) or time.monotonic() - began > self._patience:
+                if not _may_pass(error.__cause__) or time.monotonic() - began > self._away:
                     raise
                 if pause > 1.0 and not told:
-                    self._warn(f"{error}. Asking again for {self._patience:.0f} s")
+                    self._warn(f"{error}. Asking again for {self._away:.0f} s")
                     told = True
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
-    def in_a_hurry(self) -> None:
+    def give_up_soon(self) -> None:
         """From now on, give up soon: the process has to end."""
-        self._patience = 1.0
+        self._away = 1.0
 
     def create(self, *tables: sa.MetaData) -> None:
         """Make the tables that are not there, by one process at a time."""
@@ -121,15 +117,14 @@ class Database:
                 for each in tables:
                     each.create_all(self.engine)
 
-        self.patiently(making)
-        self._patience = PATIENCE
+        self.retry(making)
+        self._away = AWAY
 
     @contextmanager
     def creating(self) -> Iterator[None]:
         """Hold the lock under which tables are made: two at once would stumble over each other."""
         if self.file is not None:
-            with Path(f"{self.file}.lock").open("w") as held:
-                fcntl.flock(held, fcntl.LOCK_EX)
+            with FileLock(f"{self.file}.lock"):
                 yield
             return
         with self.engine.connect() as connection:
@@ -137,13 +132,12 @@ class Database:
             yield
 
     @contextmanager
-    def _said(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Say whatever goes wrong in words, with no password in them."""
         try:
             yield
         except UNREACHABLE as error:
-            told = _innermost(error)
-            cause = str(getattr(told, "orig", None) or told).strip().splitlines() or [""]
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
             raise StoreUnavailable(
                 f"study storage {self.shown}: {credentials.hide(cause[0], self.url)}. Nothing in "
                 "it was changed; check that the database is there and whole, or name another one "
@@ -191,7 +185,6 @@ def exists(url: str) -> bool:
 
 def _may_pass(error: BaseException | None) -> bool:
     """Whether waiting may help: a server that restarts, a network that is away, a busy file."""
-    error = _innermost(error)
     if not isinstance(error, sa.exc.DBAPIError):
         return False
     text = str(error.orig)
@@ -203,20 +196,18 @@ def _may_pass(error: BaseException | None) -> bool:
     )
 
 
-def _innermost(error: BaseException | None) -> BaseException | None:
-    """What Optuna's own error, which says nothing of the cause, stands for."""
-    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
 def _make_folder(url: str) -> None:
     try:
         parsed = sa.make_url(url)
         parsed.get_dialect()
         parsed.get_dialect().import_dbapi()
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
         raise _no_database(url, credentials.hide(str(error), url)) from error
+    except ImportError as error:
+        raise BadRequest(
+            f"--storage {credentials.shown(url)}: its driver is not installed ({error.name}). "
+            "Install the extra: pip install 'capsearch[postgres]'"
+        ) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise _no_database(url, f"{parsed.get_backend_name()} is not one of them")
     if parsed.get_backend_name() == "sqlite":

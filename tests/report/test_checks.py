@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsearch.records import Candidate, Curve, Doubt, Estimate, Job, Outcome, StudyRecord, Trial
+from capsearch.records import (
+    Candidate,
+    Curve,
+    Uncertainty,
+    Estimate,
+    Job,
+    Outcome,
+    StudyRecord,
+    Trial,
+)
 from capsearch.report.checks import CHECKS, with_checks
 from capsearch.report.checks.training import optimism
 from tests.samples import record_of
@@ -208,7 +217,7 @@ def test_cs009_unequal_classes(shares: tuple[float, ...], expected: str) -> None
 
 def doubtful(**fields: Any) -> StudyRecord:
     record = chosen(estimate(50_000), estimate(90_000, 0.27))
-    given = Doubt(0.9, 1000, 0.005, 0.001, 0.009, undecided=False, advice="The data suffice.")
+    given = Uncertainty(0.9, 1000, 0.005, 0.001, 0.009, undecided=False, advice="The data suffice.")
     return replace(record, doubt=replace(given, **fields))
 
 

@@ -47,7 +47,7 @@ def test_the_doubt_is_one_sentence() -> None:
     choice = replace(RECORD.choice, selected=small, best=large)
     text = " ".join(shown(replace(RECORD, doubt=doubt, choice=choice)).split())
     assert (
-        "Doubt 73 % of 1,000 resamples choose the same network; against the best it costs 0.0089 "
+        "Uncertainty 73 % of 1,000 resamples choose the same network; against the best it costs 0.0089 "
         "nats (0.0030 to 0.0150, 95 %)."
     ) in text
     alone = replace(RECORD, doubt=doubt, choice=replace(choice, best=small))

@@ -97,7 +97,7 @@ def _train(job: Job, batches: Batches) -> Trained:
             val_loss = score(stopping, net, SCORING_ROWS, unread)[0]
         if not finite or not math.isfinite(val_loss):
             seconds = time.perf_counter() - started
-            return Trained(Outcome.failed(diverged(epoch + 1), _curve(epochs), seconds), ())
+            return Trained(diverged(epoch + 1, _curve(epochs), seconds), ())
         if val_loss < best_loss:
             best, best_loss = epoch, val_loss
             kept = (net.kernel.copy(), net.rest.copy(), losses.copy())

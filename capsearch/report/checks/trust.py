@@ -12,10 +12,10 @@ def margin(record: StudyRecord) -> Answer:
     Wider than the margin on either side, it could not tell a network that is as good as the best
     from one that is worse by the margin.
     """
-    doubt, asked = record.doubt, record.study.question["select"]["margin"]
+    uncertainty, asked = record.uncertainty, record.study.question["select"]["margin"]
     if record.choice.selected == record.choice.best:
         return not_applicable("the best network itself is selected, so there is no price to tell")
-    half = (doubt.price_high - doubt.price_low) / 2.0
+    half = (uncertainty.loss_increase_high - uncertainty.loss_increase_low) / 2.0
     said = (
         f"{record.study.data.sizes['validation']:,} validation rows and "
         f"{record.choice.selected.replicates} seeds tell the price of the smaller network to "
@@ -26,18 +26,18 @@ def margin(record: StudyRecord) -> Answer:
 
 def stability(record: StudyRecord) -> Answer:
     """CS011: the share of resamples that choose the same network."""
-    doubt = record.doubt
-    share = f"{100 * doubt.stability:.0f} % of {doubt.resamples:,}"
+    uncertainty = record.uncertainty
+    share = f"{100 * uncertainty.stability:.0f} % of {uncertainty.resamples:,}"
     said = f"{share} resamples of rows and seeds choose the same network"
-    return ok(said) if doubt.stability >= STABLE else warning(f"unstable choice: only {said}")
+    return ok(said) if uncertainty.stability >= STABLE else warning(f"unstable choice: only {said}")
 
 
 def decided(record: StudyRecord) -> Answer:
     """CS012: whether the data can tell, by the rule, the price and the resamples together."""
-    doubt = record.doubt
-    if doubt.undecided:
-        return warning(f"undecided: {_sentence(doubt.advice)}")
-    return ok(_sentence(doubt.advice))
+    uncertainty = record.uncertainty
+    if uncertainty.undecided:
+        return warning(f"undecided: {_sentence(uncertainty.advice)}")
+    return ok(_sentence(uncertainty.advice))
 
 
 def _sentence(text: str) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from capsearch.records import Candidate, Curve, Doubt, Job, Outcome, Trial
-from capsearch.selection import CapacityCurve, Contrasts, Settings, choose, doubt_of, estimate
+from capsearch.records import Candidate, Curve, Uncertainty, Job, Outcome, Trial
+from capsearch.selection import CapacityCurve, Contrasts, Settings, choose, uncertainty_of, estimate
 from capsearch.selection.advice import Components, Question
 from capsearch.selection.contrasts import Table
-from capsearch.selection.doubt import resampled_means
+from capsearch.selection.uncertainty import resampled_means
 
 PAIR = np.array([[1.0, 3.0], [2.0, 6.0]])
 
@@ -29,7 +29,7 @@ def tables(
     return made
 
 
-def judged(losses: Sequence[Table], rule: str = "one_std_err") -> Doubt:
+def judged(losses: Sequence[Table], rule: str = "one_std_err") -> Uncertainty:
     trials = [
         _trial(place, replicate, row)
         for place, table in enumerate(losses)
@@ -37,7 +37,7 @@ def judged(losses: Sequence[Table], rule: str = "one_std_err") -> Doubt:
     ]
     found = [estimate([t for t in trials if t.rung == place]) for place in range(len(losses))]
     curve = CapacityCurve(tuple(point for point in found if point))
-    return doubt_of(curve, trials, choose(curve, trials, rule, Settings()), Settings())
+    return uncertainty_of(curve, trials, choose(curve, trials, rule, Settings()), Settings())
 
 
 def _trial(place: int, replicate: int, row: np.ndarray) -> Trial:
@@ -55,42 +55,48 @@ def _trial(place: int, replicate: int, row: np.ndarray) -> Trial:
 
 def test_a_wide_gap_is_chosen_by_every_resample() -> None:
     doubt = judged(tables([0.9, 0.5, 0.2]))
-    assert doubt.stability == 1.0
-    assert doubt.resamples == 1000
-    assert (doubt.price, doubt.price_low, doubt.price_high) == (0.0, 0.0, 0.0)
-    assert not doubt.undecided
-    assert doubt.advice == "The best itself is selected, so there is no price to tell."
+    assert uncertainty.stability == 1.0
+    assert uncertainty.resamples == 1000
+    assert (
+        uncertainty.loss_increase,
+        uncertainty.loss_increase_low,
+        uncertainty.loss_increase_high,
+    ) == (0.0, 0.0, 0.0)
+    assert not uncertainty.undecided
+    assert uncertainty.advice == "The best itself is selected, so there is no price to tell."
 
 
 def test_a_small_price_is_told_with_its_interval() -> None:
     losses = tables([0.500, 0.300, 0.2995], rows=3000, seed_sd=0.0001)
     doubt = judged(losses)
     pair = Contrasts.of(losses)
-    assert doubt.price == pytest.approx(pair.gap[1, 2], abs=1e-6)
-    assert doubt.price_high - doubt.price == pytest.approx(pair.half_width(0.025)[1, 2], rel=1e-3)
-    assert doubt.price_high < 0.01
-    assert not doubt.undecided
-    assert doubt.advice.startswith("The data suffice")
+    assert uncertainty.loss_increase == pytest.approx(pair.gap[1, 2], abs=1e-6)
+    assert uncertainty.loss_increase_high - uncertainty.loss_increase == pytest.approx(
+        pair.half_width(0.025)[1, 2], rel=1e-3
+    )
+    assert uncertainty.loss_increase_high < 0.01
+    assert not uncertainty.undecided
+    assert uncertainty.advice.startswith("The data suffice")
 
 
 def test_networks_that_do_not_differ_leave_it_undecided() -> None:
     doubt = judged(tables([0.3, 0.3, 0.3, 0.3, 0.3]), "best")
-    assert doubt.stability < 0.5
-    assert doubt.undecided
-    assert doubt.advice.startswith("To tell ")
+    assert uncertainty.stability < 0.5
+    assert uncertainty.undecided
+    assert uncertainty.advice.startswith("To tell ")
 
 
 def test_a_rule_that_cannot_decide_says_what_it_would_take() -> None:
     doubt = judged(tables([0.9, 0.304, 0.3], own=0.15), "non_inferiority")
-    assert doubt.undecided
-    assert "is within 0.01 nats of" in doubt.advice
-    assert "more validation examples" in doubt.advice
+    assert uncertainty.undecided
+    assert "is within 0.01 nats of" in uncertainty.advice
+    assert "more validation examples" in uncertainty.advice
 
 
 def test_more_data_do_not_make_a_knee() -> None:
     doubt = judged(tables([0.9, 0.3]), "knee")
-    assert doubt.undecided
-    assert doubt.advice == "More data need not make this rule decide; another rule may."
+    assert uncertainty.undecided
+    assert uncertainty.advice == "More data need not make this rule decide; another rule may."
 
 
 def test_the_same_study_has_the_same_doubt() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capsearch.records import Choice, Doubt, Trial
+from capsearch.records import Choice, Trial, Uncertainty
 from capsearch.selection.advice import Question
 from capsearch.selection.choose import RULES, Evidence
 from capsearch.selection.contrasts import Contrasts, Table, tables_of
@@ -18,13 +18,13 @@ INTERVAL = 0.025  # on either side: 95 %
 HALF = 0.5  # a choice that fewer resamples make is not the data's
 
 
-def doubt_of(
+def uncertainty_of(
     curve: CapacityCurve,
     replicates: Sequence[Trial],
     choice: Choice,
     settings: Settings,
     resamples: int = RESAMPLES,
-) -> Doubt:
+) -> Uncertainty:
     """The doubt of `choice`, made by its rule from these replicates.
 
     Undecided is a choice whose rule could not decide, whose price may lie on either side of the
@@ -36,16 +36,16 @@ def doubt_of(
     chosen = _chosen(evidence, resampled_means(tables, resamples), choice.rule, settings)
     at = _Places.of(curve, choice, chosen)
     stability = float(np.mean(chosen == at.selected))
-    price = float(evidence.contrasts.gap[at.selected, at.best])
+    increase = float(evidence.contrasts.gap[at.selected, at.best])
     half = float(evidence.contrasts.half_width(INTERVAL)[at.selected, at.best])
-    unclear = price - half <= settings.margin < price + half
+    unclear = increase - half <= settings.margin < increase + half
     question = _question(at, choice, evidence.contrasts, settings, unclear, stability < HALF)
-    return Doubt(
+    return Uncertainty(
         stability=stability,
         resamples=resamples,
-        price=price,
-        price_low=price - half,
-        price_high=price + half,
+        loss_increase=increase,
+        loss_increase_low=increase - half,
+        loss_increase_high=increase + half,
         undecided=choice.undecided or unclear or stability < HALF,
         advice=question.advice(curve, evidence.contrasts) if question else _settled(choice, at),
     )

@@ -1,0 +1,135 @@
+"""`capsearch study` and `capsearch test`: what trains, and what opens the test split."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from capsearch.cli.app import EXIT_CODES, app
+from capsearch.cli.options import (
+    ROOT,
+    Cache,
+    Engine,
+    Json,
+    LogFormat,
+    Memory,
+    Name,
+    Root,
+    Storage,
+    Threads,
+    Timeout,
+    TrackingUri,
+    Until,
+    Wait,
+    run_config,
+    watcher,
+)
+
+
+@app.command(epilog=f"Example: capsearch study imdb --json > imdb.json\n\n{EXIT_CODES}")
+def study(
+    context: typer.Context,
+    name: Name,
+    root: Root = ROOT,
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    cache: Cache = None,
+    engine: Engine = None,
+    threads: Threads = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Training processes on this machine.")] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            help="Train on the workers of this Dask cluster instead: tcp://HOST:PORT, or the path "
+            "of a scheduler file."
+        ),
+    ] = None,
+    worker_timeout: Annotated[
+        float, typer.Option(min=1.0, help="Seconds without any Dask worker, then exit 3.")
+    ] = 60.0,
+    trial_timeout: Timeout = 1800.0,
+    trial_memory: Memory = 0.0,
+    deadline: Until = None,
+    if_changed: Annotated[
+        bool,
+        typer.Option("--if-changed", help="Do nothing when neither study file nor data changed."),
+    ] = False,
+    wait: Wait = False,
+    hold_test: Annotated[
+        bool,
+        typer.Option("--hold-test", help="Stop before the test split is opened; see `test`."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say what would be trained, and what it would take."),
+    ] = False,
+    add_trials: Annotated[
+        int, typer.Option(min=0, help="More trials for a study whose test split is still sealed.")
+    ] = 0,
+    add_replicates: Annotated[
+        int, typer.Option(min=0, help="More fresh seeds for each of its finalists, likewise.")
+    ] = 0,
+    log_format: LogFormat = "text",
+    as_json: Json = False,
+) -> None:
+    """Run a study, or resume one that was interrupted."""
+    from capsearch.session import read_study
+
+    config = run_config(
+        context, root, storage, tracking_uri, cache, engine=engine, threads=threads,
+        workers=workers, dask=dask, worker_timeout=worker_timeout, timeout=trial_timeout,
+        memory=trial_memory, deadline=deadline, wait=wait, hold_test=hold_test,
+        add_trials=add_trials, add_replicates=add_replicates,
+    )  # fmt: skip
+    path, spec = read_study(name)
+    if dry_run:
+        from capsearch.estimate import show_estimate
+
+        show_estimate(path.stem, spec, config)
+        return
+    _run(path.stem, spec, config, log_format, as_json, if_changed=if_changed)
+
+
+@app.command(epilog=f"Example: capsearch test imdb\n\n{EXIT_CODES}")
+def test(
+    context: typer.Context,
+    name: Name,
+    root: Root = ROOT,
+    storage: Storage = None,
+    tracking_uri: TrackingUri = None,
+    cache: Cache = None,
+    trial_timeout: Timeout = 1800.0,
+    wait: Wait = False,
+    log_format: LogFormat = "text",
+    as_json: Json = False,
+) -> None:
+    """Open the test split of a study that was run with --hold-test: once, for its choice."""
+    from capsearch.session import read_study, require_decision
+
+    config = run_config(
+        context, root, storage, tracking_uri, cache, timeout=trial_timeout, wait=wait
+    )
+    path, spec = read_study(name)
+    require_decision(path.stem, spec, config)
+    _run(path.stem, spec, config, log_format, as_json)
+
+
+def _run(
+    name: str, spec: Any, config: Any, log_format: str, as_json: bool, *, if_changed: bool = False
+) -> None:
+    from capsearch.data.source import SourceRef
+    from capsearch.run import run
+
+    with watcher(log_format, name) as listener:
+        result = run(name, spec, SourceRef(spec.data), config, listener)
+        if result.record is None:
+            listener.note(
+                f"{name}: an earlier version of capsearch completed this study; its test split is "
+                f"not opened again. Report: {result.document['report']}"
+            )
+        elif if_changed and not result.worked:
+            listener.note(f"{name}: nothing changed since it was completed")
+        else:
+            listener.result(result)
+    if as_json:
+        print(json.dumps(result.document, indent=2, allow_nan=False))

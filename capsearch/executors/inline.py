@@ -1,0 +1,36 @@
+"""The inline executor: this process trains, nothing guards it. For tests, and small data."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from capsearch.engines.base import Engine, Trained
+from capsearch.engines.child import lookup
+from capsearch.engines.registry import engine_of
+from capsearch.executors.base import Pack, Rows
+from capsearch.executors.train import kept
+
+
+class InlineExecutor:
+    """Trains a pack while it is submitted, with the `engine` given or the one that packs name."""
+
+    slots = 1
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self._engine = engine
+        self._rows: Rows | None = None
+
+    def open(self, rows: Rows) -> None:
+        from capsearch.data import cache  # the rows are needed here, and only here
+
+        self._data = cache.load(rows.folder)
+
+    def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
+        """Returns when the pack is trained."""
+        if self._engine is None:
+            self._engine = lookup(engine_of(pack.engine)[0].engine)()
+        done = Future[Sequence[Trained]]()
+        done.set_result(kept(self._engine.train(pack.jobs, self._data), self._data, keep=pack.keep))
+        return done
+
+    def shutdown(self) -> None:
+        """Nothing is left to end."""

@@ -1,0 +1,263 @@
+"""A study opened for work: its question, data, storage and engine, and its record from storage.
+
+Whatever is shown of a study is read from its stored trials, its stored decision and its one score:
+no number is kept twice, and none is decided twice.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from capsearch.config import RunConfig
+from capsearch.data import cache
+from capsearch.data.source import SourceRef
+from capsearch.engines.registry import DEFAULT, engine_id, engine_of
+from capsearch.errors import BadRequest
+from capsearch.executors import Rows
+from capsearch.families.space import Space, ladder
+from capsearch.records import Opening, Study, StudyRecord, TestScore, Trial, digest_of
+from capsearch.report.checks import with_checks
+from capsearch.search import STRATEGIES, Question, Sampling
+from capsearch.spec import StudySpec, find, read
+from capsearch.storage import StudyRow, StudyStorage
+
+LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class StudySession:
+    """A study with what it needs to be worked on or shown."""
+
+    study: Study
+    spec: StudySpec
+    space: Space
+    sampling: Sampling
+    source: SourceRef
+    identity: str  # of the source's material
+    storage: StudyStorage
+    config: RunConfig
+    rows: Rows | None = None  # prepared; None for a study that is only shown
+
+    @property
+    def question(self) -> Question:
+        return Question(self.study, self.spec, self.space, self.sampling)
+
+    @property
+    def reports(self) -> Path:
+        return self.config.root / "reports" / self.study.key
+
+    def model_folder(self, choice: str) -> Path:
+        return self.config.root / "models" / self.study.key / choice
+
+    def row(self) -> StudyRow | None:
+        return self.storage.row(self.study.key)
+
+    def opening(self) -> Opening | None:
+        """This question's opening of the test split, by this version or an earlier one."""
+        return self.storage.opening(self.study, [self.study.digest, former_digest(self.spec)])
+
+    def record(self) -> StudyRecord:
+        """The record of a study that is decided. Raises BadRequest when it is not."""
+        row = self.row()
+        if row is None or row.decision is None:
+            raise BadRequest(
+                f"{self.study.name} is not complete in {self.storage.shown}: run `capsearch study "
+                f"{self.study.name}` first"
+            )
+        ended = [t for t in self.storage.trials(self.study.key) if t.outcome is not None]
+        opening, score = self.opening(), None
+        if opening is not None and opening.scored(row.decision.choice.key):
+            openings = self.storage.openings(self.study)
+            score = TestScore(
+                **(opening.score or {}), opened_at=opening.opened_at, openings=openings
+            )
+        record = StudyRecord(
+            study=self.study,
+            trials=tuple(sorted((t for t in ended if t.group != "replicate"), key=in_order)),
+            replicates=tuple(sorted((t for t in ended if t.group == "replicate"), key=in_order)),
+            decision=row.decision,
+            test=score,
+            seconds=row.document["seconds"] if row.document else row.seconds,
+            cut=row.cut,
+        )
+        return with_checks(record)
+
+
+def open_session(
+    name: str,
+    spec: StudySpec,
+    source: SourceRef,
+    config: RunConfig,
+    storage: StudyStorage,
+    engine_known: Callable[[str], None] = lambda _: None,
+) -> StudySession:
+    """The study that this question is about these data, stored before or not.
+
+    Args:
+        name: the study's name.
+        spec: the question.
+        source: names the data.
+        config: the circumstances.
+        storage: where the study lives, or will.
+        engine_known: called with the id of the engine before the data are read.
+
+    Raises:
+        BadRequest: a bad name, bad data, or another engine than the stored study's.
+    """
+    check_name(name)
+    stored = stored_studies(name, spec, storage)
+    opened = source.open()
+    identity = opened.identity()
+    same = [row for row in stored if row.source == identity]
+    if same and same[-1].document is not None:  # nothing will be trained: no rows are needed
+        return _session(same[-1], source, identity, storage, config, None)
+    engine = _engine(same[-1] if same else None, config)
+    engine_known(engine)
+    prepared = cache.prepare(opened, source.name, config.cache)
+    rows = Rows(prepared.key, prepared.folder)
+    study, space = new_study(name, spec, prepared.profile, engine)
+    row = next((row for row in stored if row.key == study.key), None)
+    if row is not None:
+        _engine(row, config)
+        return _session(row, source, identity, storage, config, rows)
+    sampling = STRATEGIES[spec.search.strategy]
+    return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
+
+
+def shown_session(
+    name: str, spec: StudySpec, source: SourceRef, config: RunConfig, storage: StudyStorage
+) -> StudySession:
+    """The latest stored study of this question, to be shown: no data are read.
+
+    Raises BadRequest when there is none.
+    """
+    stored = stored_studies(name, spec, storage)
+    if not stored:
+        raise BadRequest(
+            f"{name}: this study was never run in {storage.shown}. Run `capsearch study {name}`"
+        )
+    return _session(stored[-1], source, stored[-1].source, storage, config, None)
+
+
+def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
+    """Raise BadRequest unless this study has a choice that can be tested."""
+    with closing(StudyStorage(config.storage)) as storage:
+        stored = stored_studies(name, spec, storage)
+        if not stored or stored[-1].decision is None:
+            raise BadRequest(
+                f"{name}: there is no choice to test in {storage.shown}. Run `capsearch study "
+                f"{name} --hold-test` first"
+            )
+
+
+def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:
+    """The stored studies that ask this question, oldest first: of one data set each."""
+    digest = digest_of(spec.identity)
+    return [row for row in storage.rows(name) if row.digest == digest]
+
+
+def new_study(name: str, spec: StudySpec, profile: Any, engine: str) -> tuple[Study, Space]:
+    """The study that a question is about these data, and its space."""
+    space = spec.space_for(profile.features)
+    sampling = STRATEGIES[spec.search.strategy].as_dict()
+    question = spec.question | {"sampling": sampling}
+    edges = ladder(space, spec.search.rungs)
+    return Study(name, question, profile, edges, engine, spec.identity), space
+
+
+def read_study(name: str) -> tuple[Path, StudySpec]:
+    """The file of a study, and the question in it. Raises BadRequest with every mistake."""
+    path = find(name)
+    check_name(path.stem)
+    return path, read(path, _data_mistakes)
+
+
+def prepared(spec: StudySpec, config_cache: Path) -> cache.Prepared:
+    """The prepared data of a study, with its profile. Raises BadRequest."""
+    source = SourceRef(spec.data)
+    return cache.prepare(source.open(), source.name, config_cache)
+
+
+def _data_mistakes(table: Mapping[str, Any]) -> Sequence[str]:
+    try:
+        SourceRef(table).open()
+    except BadRequest as error:
+        return error.mistakes
+    return ()
+
+
+def check_name(name: str) -> None:
+    """A study's name becomes that of folders, wherever it comes from. Raises BadRequest."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}", name):
+        raise BadRequest(
+            f"study {name!r}: a study is named by its file: up to 60 letters, digits, '_', '-' "
+            "and '.'"
+        )
+
+
+def former_digest(spec: StudySpec) -> str:
+    """The digest that the first version of capsearch gave this question.
+
+    Its openings of the test split count for good. Fields that the first version did not know are
+    to be left out here.
+    """
+    sampling = STRATEGIES[spec.search.strategy].as_dict()
+    for later in ("patience", "window"):
+        sampling.pop(later)
+    sampling["sampler"] = sampling.pop("sampler_name")
+    if STRATEGIES[spec.search.strategy].by_rung:
+        sampling |= {"patience": 2, "window": 3}
+    return digest_of(spec.question | {"sampling": sampling})
+
+
+def in_order(trial: Trial) -> tuple[Any, ...]:
+    """Baselines, then the search rung by rung, then replicates: whatever was planned first."""
+    kind = ("baseline", "search", "replicate").index(trial.group)
+    return kind, [(int(p), p) if p.isdigit() else (0, p) for p in trial.id.split("/")]
+
+
+def versions() -> dict[str, str]:
+    """Of capsearch and of the libraries that train and decide."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def _session(
+    row: StudyRow,
+    source: SourceRef,
+    identity: str,
+    storage: StudyStorage,
+    config: RunConfig,
+    rows: Rows | None,
+) -> StudySession:
+    """A stored study goes on with the defaults it was begun with."""
+    asked = {key: value for key, value in row.question.items() if key != "sampling"}
+    spec = StudySpec.from_question(asked)
+    sampling = Sampling.from_dict(row.question["sampling"])
+    study = Study(row.name, row.question, row.profile, row.ladder, row.engine, spec.identity)
+    space = spec.space_for(row.profile.features)
+    return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
+
+
+def _engine(row: StudyRow | None, config: RunConfig) -> str:
+    """The id of the engine that trains: the stored one for good. Raises BadRequest."""
+    threads = config.limits.threads
+    if row is None:
+        return engine_id(config.engine or DEFAULT, threads)
+    kind, fixed = engine_of(row.engine)
+    stored = row.engine.partition("/")[0]
+    if config.engine is not None and config.engine != stored:
+        raise BadRequest(
+            f"--engine {config.engine}: {row.name} was begun with the engine {stored}, and the "
+            "figures of two engines must not stand in one study. Leave --engine out to go on, or "
+            "ask again under another name"
+        )
+    if config.threads and fixed not in (None, config.threads):
+        raise BadRequest(
+            f"--threads {config.threads}: {row.name} was begun with {fixed} threads, and the "
+            f"figures of the engine {stored} depend on them. Leave --threads out to go on"
+        )
+    return row.engine
