@@ -33,6 +33,7 @@ from capsearch.session import StudySession, in_order, open_session, versions
 from capsearch.spec import StudySpec
 from capsearch.storage import StudyStorage, StudyWriter, driver_lock
 from capsearch.tracking import Tracker, open_tracker
+from capsearch.tracking.base import Warn
 
 NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
 
@@ -214,7 +215,7 @@ def run(
     listener.phase("reading the data")
     with ExitStack() as stack:
         storage = stack.enter_context(closing(StudyStorage(config.storage, listener.warn)))
-        workers = Workers(config, stack)
+        workers = Workers(config, stack, listener.warn)
         session = open_session(name, spec, source, config, storage, workers.start)
         if (done := finished(session)) is not None:
             return done
@@ -238,22 +239,23 @@ class Workers:
 
     config: RunConfig
     stack: ExitStack
+    warn: Warn
     engine: str = ""
     executor: Executor | None = None
 
     def start(self, engine: str) -> None:
         """Start the executor of this engine, unless it was started before."""
         if self.executor is None or engine != self.engine:
-            self.engine, self.executor = engine, executor_of(self.config, engine)
+            self.engine, self.executor = engine, executor_of(self.config, engine, self.warn)
             self.stack.callback(self.executor.shutdown)
 
 
-def executor_of(config: RunConfig, engine: str) -> Executor:
+def executor_of(config: RunConfig, engine: str, warn: Warn) -> Executor:
     """Where this run trains."""
     if config.dask is not None:
         from capsearch.executors.dask import DaskExecutor  # an extra: only this option needs it
 
-        return DaskExecutor(config.dask, engine)
+        return DaskExecutor(config.dask, warn)
     return LocalExecutor(engine, config.limits, config.workers)
 
 

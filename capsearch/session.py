@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from capsearch.config import RunConfig
+from capsearch.config import RunConfig, usable_cores
 from capsearch.data import cache
 from capsearch.data.source import SourceRef
 from capsearch.engines.registry import DEFAULT, engine_id, engine_of
@@ -244,8 +244,8 @@ def _session(
 
 def _engine(row: StudyRow | None, config: RunConfig) -> str:
     """The id of the engine that trains: the stored one for good. Raises BadRequest."""
-    threads = config.limits.threads
     if row is None:
+        threads = config.threads or (1 if config.dask else usable_cores())
         return engine_id(config.engine or DEFAULT, threads)
     kind, fixed = engine_of(row.engine)
     stored = row.engine.partition("/")[0]

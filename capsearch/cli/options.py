@@ -97,7 +97,7 @@ def run_config(
     from capsearch.executors.base import Limits
 
     refuse_passwords(context)
-    each = threads or max(usable_cores() // workers, 1)
+    each = threads or (1 if more.get("dask") else max(usable_cores() // workers, 1))
     return RunConfig(
         root=root.absolute(),
         storage=storage_url(root, storage),

@@ -62,6 +62,7 @@ def schedule(
 ) -> None:
     """Print a manifest with which cron, systemd, Kubernetes, Slurm or Airflow runs a study."""
     from capsearch.schedule import ScheduleRequest, Times, render
+    from capsearch.session import read_study
     from capsearch.spec import shipped
 
     path = read_study(name)[0]

@@ -50,7 +50,7 @@ def prepare(source: Source, name: str, root: Path) -> Prepared:
     """The prepared rows of a source, from the cache or made now. Raises BadRequest."""
     folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
     for _ in range(ATTEMPTS):
-        if _whole(folder):
+        if whole(folder):
             profile = DataProfile(**json.loads((folder / PROFILE).read_text()))
             return Prepared(folder, profile, rows_key(folder))
         _make(folder, source)
@@ -59,7 +59,7 @@ def prepare(source: Source, name: str, root: Path) -> Prepared:
 
 def load(folder: Path) -> SearchData:
     """The rows in a prepared folder. Raises CapsearchError when they are damaged."""
-    if not _whole(folder):
+    if not whole(folder):
         raise CapsearchError(f"{folder}: the prepared data is damaged; run again to rebuild it")
     return SearchData(_load_rows(folder, "train"), _load_rows(folder, "validation"))
 
@@ -115,7 +115,7 @@ def _put(making: Path, folder: Path) -> None:
         with suppress(OSError):
             making.replace(folder)
             return
-        if _whole(folder):
+        if whole(folder):
             return
         with suppress(FileNotFoundError):  # another process has just removed it
             damaged = folder.replace(making.with_name(making.name.replace("making", "damaged")))
@@ -123,7 +123,7 @@ def _put(making: Path, folder: Path) -> None:
     making.replace(folder)  # fails again, and says why
 
 
-def _whole(folder: Path) -> bool:
+def whole(folder: Path) -> bool:
     """The folder holds the files of its manifest, all of them unchanged, and no others."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
