@@ -22,6 +22,7 @@ from capsearch.cli.options import (
     Until,
     Wait,
     run_config,
+    stderr,
     watcher,
 )
 
@@ -83,9 +84,7 @@ def study(
     )  # fmt: skip
     path, spec = read_study(name)
     if dry_run:
-        from capsearch.estimate import show_estimate
-
-        show_estimate(path.stem, spec, config)
+        _estimate(path.stem, spec, config, as_json)
         return
     _run(path.stem, spec, config, log_format, as_json, if_changed=if_changed)
 
@@ -112,6 +111,17 @@ def test(
     path, spec = read_study(name)
     require_decision(path.stem, spec, config)
     _run(path.stem, spec, config, log_format, as_json)
+
+
+def _estimate(name: str, spec: Any, config: Any, as_json: bool) -> None:
+    from capsearch.data.source import SourceRef
+    from capsearch.dry_run import estimate
+    from capsearch.listeners.tables import show_estimate
+
+    found = estimate(name, spec, SourceRef(spec.data), config)
+    show_estimate(stderr(), found)
+    if as_json:
+        print(json.dumps(found.document(), indent=2, allow_nan=False))
 
 
 def _run(
