@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from capsearch import signals
-from capsearch.credentials import shown
+from capsearch.credentials import shown, sqlite_address
 from capsearch.errors import BadRequest, CapsearchError
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def cache_root(cache: Path | None) -> Path:
 
 
 def storage_url(root: Path, storage: str | None) -> str:
-    return storage or f"sqlite:///{root.absolute() / 'studies.db'}"
+    return storage or sqlite_address(root / "studies.db")
 
 
 def tracking_address(root: Path, uri: str | None) -> str:
-    return uri or f"sqlite:///{root.absolute() / 'mlflow.db'}"
+    return uri or sqlite_address(root / "mlflow.db")
