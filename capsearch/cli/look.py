@@ -34,7 +34,7 @@ def report(
     tracking_uri: TrackingUri = None,
     cache: Cache = None,
 ) -> None:
-    """Make the report of a complete study anew, from its storage; prints the path."""
+    """Rebuild the report of a finished study (no training)."""
     from capsearch.pipeline import rebuild_report
 
     where = circumstances(root, storage, tracking_uri, cache, context=context)
@@ -43,7 +43,7 @@ def report(
 
 @app.command("list", epilog="Example: capsearch list")
 def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) -> None:
-    """List the studies that can be named, and those in the storage with their state."""
+    """List available studies and the ones already run."""
     from capsearch.listeners.terminal import show_studies
     from capsearch.spec import known
     from capsearch.storage import StudyRow, StudyStore, exists
@@ -64,7 +64,7 @@ def ui(
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
 ) -> None:
-    """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
+    """Open the MLflow UI for these results. Ctrl-C ends it."""
     from capsearch.tracking import ui_command
 
     refuse_passwords(context)
@@ -78,7 +78,7 @@ def ui(
 
 @app.command(epilog="Example: capsearch data imdb")
 def data(name: Name, cache: Cache = None) -> None:
-    """Show a study's data: sizes, balance, rows shared by splits, fingerprints."""
+    """Show a study's data: sizes, balance, rows in two splits."""
     from capsearch.listeners.terminal import show_data
     from capsearch.study import prepare_data
 

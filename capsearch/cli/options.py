@@ -23,40 +23,46 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
 Root = Annotated[
     Path,
-    typer.Option(envvar="CAPSEARCH_ROOT", help="Folder of the default stores, reports and models."),
+    typer.Option(envvar="CAPSEARCH_ROOT", help="Folder for reports, models and both databases."),
 ]
 Storage = Annotated[
     str | None,
     typer.Option(
         envvar="CAPSEARCH_STORAGE",
-        show_envvar=True,
-        help="Database of the studies: sqlite:///FILE or postgresql+psycopg://... "
-        "[default: ROOT/studies.db]",
+        help="Database of studies: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
+        show_default="ROOT/studies.db",
     ),
 ]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. [default: ROOT/mlflow.db]"
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow database or server: sqlite:///FILE or http://HOST:PORT.",
+        show_default="ROOT/mlflow.db",
     ),
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(envvar="CAPSEARCH_CACHE", help="Prepared data. [default: ~/.cache/capsearch]"),
+    typer.Option(
+        envvar="CAPSEARCH_CACHE",
+        help="Folder for prepared data.",
+        show_default="~/.cache/capsearch",
+    ),
 ]
 Engine = Annotated[
     str,
     typer.Option(
         envvar="CAPSEARCH_ENGINE",
-        help="How to train: packed (many networks at once) or fit (Keras' own loop).",
+        help="What trains: packed (compiled, many networks at once) or fit (Keras' own loop).",
     ),
 ]
 Threads = Annotated[
-    int, typer.Option(min=0, help="Processor cores to train on; 0 = all that are usable.")
+    int, typer.Option(min=0, help="Processor cores to train on; 0 = all that may be used.")
 ]
 Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that one training may take.")]
 Memory = Annotated[
-    float, typer.Option(min=0.0, help="GB that a process that trains may take; 0 = no limit.")
+    float, typer.Option(min=0.0, help="GB that one training process may use; 0 = no limit.")
 ]
 Lease = Annotated[
     float,
@@ -64,10 +70,15 @@ Lease = Annotated[
 ]
 Until = Annotated[
     str | None,
-    typer.Option("--deadline", help="Be done in this time, such as 45m, 2h or 1h30m, or exit 3."),
+    typer.Option(
+        "--deadline",
+        help="Stop after this time, such as 45m, 2h or 1h30m, with exit code 3. The same command "
+        "continues.",
+    ),
 ]
 LogFormat = Annotated[
-    Literal["text", "json"], typer.Option(help="json: one object a line on stderr, for collectors.")
+    Literal["text", "json"],
+    typer.Option(help="Progress on stderr: text for people, json (an object a line) for logs."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 ROOT = Path("mlruns")

@@ -45,7 +45,7 @@ def schedule(
     ] = None,
     image: Annotated[str, typer.Option(help="For kubernetes.")] = f"capsearch:{__version__}",
 ) -> None:
-    """Print a manifest by which cron, systemd, Kubernetes, Slurm or Airflow runs a study."""
+    """Print a job for cron, systemd, Kubernetes, Slurm or Airflow."""
     from capsearch.schedule import Order, Times, render
     from capsearch.spec import shipped
     from capsearch.study import read_study
@@ -78,7 +78,7 @@ def probe(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs that a network may take.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """How much can each size learn by heart? Trains one network a rung on shuffled labels."""
+    """How much can each size memorise? Trains on shuffled labels."""
     from capsearch import probe as probing
     from capsearch.listeners.terminal import show_probe
     from capsearch.study import prepared_study, read_study

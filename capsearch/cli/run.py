@@ -65,7 +65,7 @@ def study(
     log_format: LogFormat = "text",
     as_json: Json = False,
 ) -> None:
-    """Run a study to its end: start it, resume it, or find it complete."""
+    """Run a study, or resume one that was interrupted."""
     from capsearch.pipeline import run_study, unchanged
 
     with watcher(log_format, name) as watch:
@@ -109,7 +109,7 @@ def worker(
     log_format: LogFormat = "text",
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
-    """Help with a study from any machine until it is complete; its file need not be here.
+    """Help with a study from any machine. Its file need not be there.
 
     Workers share the study's budget, and one of them leads; when it dies, another one does.
     """
