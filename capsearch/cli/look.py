@@ -44,7 +44,7 @@ def report(
 @app.command("list", epilog="Example: capsearch list")
 def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) -> None:
     """List available studies and the ones already run."""
-    from capsearch.listeners.terminal import show_studies
+    from capsearch.listeners.tables import show_studies
     from capsearch.spec import known
     from capsearch.storage import StudyRow, StudyStore, exists
 
@@ -79,7 +79,7 @@ def ui(
 @app.command(epilog="Example: capsearch data imdb")
 def data(name: Name, cache: Cache = None) -> None:
     """Show a study's data: sizes, balance, rows in two splits."""
-    from capsearch.listeners.terminal import show_data
+    from capsearch.listeners.tables import show_data
     from capsearch.study import prepare_data
 
     show_data(stderr(), prepare_data(name, cache_root(cache)).profile)

@@ -1,8 +1,6 @@
 """The options that several commands share, and what they come to."""
 
-import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
@@ -11,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from capsearch import signals
+from capsearch.cli.entry import ending
 from capsearch.credentials import shown, sqlite_address
-from capsearch.errors import BadRequest, CapsearchError
+from capsearch.errors import BadRequest
 
 if TYPE_CHECKING:
     from capsearch.deadline import Deadline
     from capsearch.engines.process import Limits
+    from capsearch.listeners import Listener
     from capsearch.study import Circumstances
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
@@ -153,25 +152,21 @@ def deadline_of(text: str | None) -> "Deadline":
 
 
 @contextmanager
-def watcher(log_format: str, name: str) -> Iterator[Any]:
-    """The display, or the log, which then also says how the command ends."""
-    from capsearch.listeners.json_lines import JsonLog
-    from capsearch.listeners.terminal import Progress
+def listening(log_format: str, name: str) -> Iterator["Listener"]:
+    """Who listens to the study of this name; it also says how the command ends.
 
-    if log_format == "text":
-        with Progress(stderr(), name) as progress:
-            yield progress
+    Call it before anything slow is imported: something is seen from then on.
+    """
+    from capsearch.listeners.json_lines import JsonLines
+    from capsearch.listeners.terminal import Terminal
+
+    if log_format == "json":
+        log = JsonLines(name)
+        with ending(log.failed):
+            yield log
         return
-    log = JsonLog(name)
-    signals.unwind(lambda stopped: log.failed(str(stopped), stopped.exit_code))
-    try:
-        yield log
-    except (CapsearchError, signals.Stopped) as error:
-        cause = signals.heard() or error
-        log.failed(str(cause), cause.exit_code)
-        if isinstance(cause, signals.Stopped):
-            os._exit(cause.exit_code)  # as without a log: all is put away
-        sys.exit(cause.exit_code)
+    with Terminal(stderr(), name) as terminal, ending(terminal.failed):
+        yield terminal
 
 
 def cache_root(cache: Path | None) -> Path:

@@ -80,7 +80,7 @@ def probe(
 ) -> None:
     """How much can each size memorise? Trains on shuffled labels."""
     from capsearch import probe as probing
-    from capsearch.listeners.terminal import show_probe
+    from capsearch.listeners.tables import show_probe
     from capsearch.study import prepared_study, read_study
 
     where = circumstances(ROOT, None, None, cache, engine)

@@ -29,7 +29,7 @@ from capsearch.cli.options import (
     circumstances,
     deadline_of,
     limits_of,
-    watcher,
+    listening,
 )
 
 
@@ -66,9 +66,9 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Run a study, or resume one that was interrupted."""
-    from capsearch.pipeline import run_study, unchanged
+    with listening(log_format, name) as listener:
+        from capsearch.pipeline import run_study, unchanged  # slow, and something is seen by now
 
-    with watcher(log_format, name) as watch:
         where = circumstances(root, storage, tracking_uri, cache, engine, context=context)
         where = replace(
             where,
@@ -80,12 +80,12 @@ def study(
             wait=wait,
         )
         if if_changed and (row := unchanged(name, where)) is not None:
-            watch.note(f"{name}: nothing changed since it was completed ({row.key})")
+            listener.note(f"{name}: nothing changed since it was completed ({row.key})")
             document = row.document
         else:
-            finished = run_study(name, where, watch)
+            finished = run_study(name, where, listener)
             document = finished.document
-            watch.result(finished.record, document, worked=finished.worked)
+            listener.result(finished)
     if as_json:
         print(json.dumps(document, indent=2))
 
@@ -113,16 +113,16 @@ def worker(
 
     Workers share the study's budget, and one of them leads; when it dies, another one does.
     """
-    from capsearch.pipeline import join
-
     if with_parent:
         threading.Thread(target=_end_with_input, daemon=True).start()
-    with watcher(log_format, name) as watch:
+    with listening(log_format, name) as listener:
+        from capsearch.pipeline import join
+
         where = circumstances(root, storage, tracking_uri, cache, engine, context=context)
         limits = limits_of(threads, 1, trial_timeout, trial_memory)
         where = replace(where, limits=limits, lease=lease, deadline=deadline_of(deadline))
-        row = join(name, where, watch)
-        watch.note(f"{row.name}: complete ({row.key})")
+        row = join(name, where, listener)
+        listener.note(f"{row.name}: complete ({row.key})")
 
 
 def _end_with_input() -> None:
