@@ -58,16 +58,11 @@ def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow
     if not rows:
         console.print("Nothing has been run here yet. Try: [bold]capsearch study imdb[/]")
         return
-    table = _table("study", "started (UTC)", "state", "time>", "selected")
+    table = _table("study", "started (UTC)", "time>", "selected")
     for row in rows:
-        chosen = row.document["selected"] if row.document else None
-        table.add_row(
-            row.key,
-            _minute(row.started_at),
-            "complete" if chosen else "not finished",
-            clock(row.seconds),
-            f"{network(chosen['units'])}, {chosen['parameters']:,} parameters" if chosen else "",
-        )
+        units = row.document["selected"]["units"] if row.document else None
+        chosen = "not finished" if units is None else network(units)
+        table.add_row(row.key, _minute(row.started_at), clock(row.seconds), chosen)
     console.print(table)
 
 
@@ -162,8 +157,12 @@ def _minute(moment: str) -> str:
 
 
 def _table(*columns: str) -> Table:
-    """Without lines. A column whose name ends in > is one of numbers."""
+    """Without lines. A column whose name ends in > is one of numbers; the first stays whole."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left")
+        table.add_column(
+            name.rstrip(">"),
+            justify="right" if name.endswith(">") else "left",
+            no_wrap=name == columns[0],
+        )
     return table

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from capsearch.pipeline import Finished as StudyResult
     from capsearch.records import Trial
 
-PHASES = {  # the title of each, what it counts, and what is done
-    "starting": ("starting", "", "loading libraries"),
-    "reading the data": ("1/5 reading the data", "", ""),
-    "search": ("2/5 search", " trials", "each trains one network"),
-    "replicates": ("3/5 fresh-seed runs", "", "finalists and baselines, trained again"),
-    "sealed test": ("4/5 sealed test", "", "scoring the selected network on the test rows"),
-    "report": ("5/5 report", "", "writing the report and MLflow"),
+PHASES = {  # the title of each, and how it is explained at first
+    "starting": ("starting", " (loading libraries)"),
+    "reading the data": ("1/5 reading the data", ""),
+    "search": ("2/5 search", " trials (each trains one network)"),
+    "replicates": ("3/5 fresh-seed runs", " (finalists and baselines, trained again)"),
+    "sealed test": ("4/5 sealed test", " (scoring the selected network on the test rows)"),
+    "report": ("5/5 report", " (writing the report and MLflow)"),
 }
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -100,12 +100,11 @@ class Terminal:
 
 
 def _state(progress: Progress) -> str:
-    """'2/5 search: 40 of 100 trials · about 56 s left · best loss 0.2874 (4-33 units)'."""
+    """'2/5 search: 40 of 100 · about 56 s left · best loss 0.2874 (4-33 units)'."""
     now = time.monotonic()
-    title, counted, doing = PHASES.get(progress.phase, (progress.phase, "", ""))
-    said = f": {progress.done} of {progress.total}{counted}" if progress.total else ""
-    if doing and not progress.ends:
-        said += f" ({doing})"
+    said, explained = PHASES.get(progress.phase, (progress.phase, ""))
+    said += f": {progress.done} of {progress.total}" if progress.total else ""
+    said += "" if progress.ends else explained
     left, spent = progress.left(now), now - progress.began
     time_ = f"about {clock(left)} left" if left else clock(spent) if spent >= 1.0 else ""
     failed = f"{progress.failed} failed" if progress.failed else ""
@@ -114,4 +113,4 @@ def _state(progress: Progress) -> str:
         of = " of this run" if progress.stored else ""
         units = progress.best.candidate.units
         best = f"best loss{of} {progress.best_loss:.4f} ({network(units)})"
-    return " · ".join(part for part in (title + said, time_, failed, best) if part)
+    return " · ".join(part for part in (said, time_, failed, best) if part)

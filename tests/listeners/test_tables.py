@@ -113,9 +113,10 @@ def row(key: str, document: dict[str, Any] | None) -> StudyRow:
 
 
 def test_a_list_has_what_can_be_run_and_what_was_run_with_its_choice() -> None:
-    selected = {"selected": {"units": [4, 33], "parameters": 40203}}
-    text = shown(tables.show_studies, ["imdb"], [row("a-1", selected), row("b-2", None)])
+    selected = {"selected": {"units": [162], "parameters": 1620325}}
+    text = shown(tables.show_studies, ["imdb"], [row("a-1", selected), row("b" * 28, None)])
     assert "imdb" in text
-    assert "4-33 units, 40,203 parameters" in " ".join(text.split())
+    assert "1 layer of 162 units" in text
+    assert "b" * 28 in text
     assert "not finished" in text
     assert "capsearch study" in shown(tables.show_studies, ["imdb"], [])

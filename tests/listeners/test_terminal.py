@@ -66,7 +66,7 @@ def test_a_log_has_a_line_for_each_tenth_and_the_phase_with_what_was_stored_befo
     lines = plain(total=100, done=40)
     assert len(lines) == 1 + 1 + 6
     assert all(line.startswith("toy: ") for line in lines)
-    counts = [f"{number} of 100 trials" for number in range(40, 101, 10)]
+    counts = [f"{number} of 100" for number in range(40, 101, 10)]
     assert all(count in line for count, line in zip(counts, lines[1:], strict=True))
 
 
