@@ -68,8 +68,9 @@ def estimate(name: str, spec: StudySpec, source: SourceRef, config: RunConfig) -
     with (
         TemporaryDirectory(prefix="capsearch-") as folder,
         # A SQLite file that is not there would be made by being asked.
-        closing(StudyStorage(config.storage if exists(config.storage) else f"sqlite:///{folder}/none"))
-        as storage,
+        closing(
+            StudyStorage(config.storage if exists(config.storage) else f"sqlite:///{folder}/none")
+        ) as storage,
     ):
         session = open_session(name, spec, source, config, storage)
         known = storage.trials(session.study.key)
@@ -92,14 +93,14 @@ def _measured(session: StudySession, guard: Guard) -> list[float]:
     ended: list[Trial] = [t.ended(o) for t, o in zip(asked, outcomes, strict=True)]
     good = [o.seconds / len(o.curve) for o in outcomes if o.complete]
     if not good:
-        raise CapsearchError(f"no network of {session.study.name} could be trained: {failures(ended)}")
+        raise CapsearchError(
+            f"no network of {session.study.name} could be trained: {failures(ended)}"
+        )
     mean = sum(good) / len(good)
     return [o.seconds / len(o.curve) if o.complete else mean for o in outcomes]
 
 
-def _reckoned(
-    session: StudySession, measured: list[float], stored: int, memory: int
-) -> Estimate:
+def _reckoned(session: StudySession, measured: list[float], stored: int, memory: int) -> Estimate:
     spec = session.spec
     each = shares(spec.search.trials, len(measured))
     again = spec.select.replicates * FINALISTS

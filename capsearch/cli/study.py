@@ -21,9 +21,9 @@ from capsearch.cli.options import (
     TrackingUri,
     Until,
     Wait,
+    listening,
     run_config,
     stderr,
-    watcher,
 )
 
 
@@ -128,16 +128,12 @@ def _run(
     name: str, spec: Any, config: Any, log_format: str, as_json: bool, *, if_changed: bool = False
 ) -> None:
     from capsearch.data.source import SourceRef
-    from capsearch.run import run
 
-    with watcher(log_format, name) as listener:
+    with listening(log_format, name) as listener:
+        from capsearch.run import run
+
         result = run(name, spec, SourceRef(spec.data), config, listener)
-        if result.record is None:
-            listener.note(
-                f"{name}: an earlier version of capsearch completed this study; its test split is "
-                f"not opened again. Report: {result.document['report']}"
-            )
-        elif if_changed and not result.worked:
+        if if_changed and not result.worked:
             listener.note(f"{name}: nothing changed since it was completed")
         else:
             listener.result(result)

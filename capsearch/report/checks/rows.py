@@ -3,7 +3,7 @@
 from math import hypot, log
 
 from capsearch.records import StudyRecord
-from capsearch.report.checks.answer import Answer, ok, warning
+from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 
 RAREST = 0.2  # share of the rarer class; below it accuracy says little
 APART = 0.03  # between the splits' shares of the positive class

@@ -47,7 +47,7 @@ def _sentence(text: str) -> str:
 
 
 def same_as_keras(record: StudyRecord) -> Answer:
-    """CS018: the study's engine against Keras' own loop, on its rows and machine (`final.prove`)."""
+    """CS018: the study's engine against Keras' own loop, on its rows (`final.prove`)."""
     proof = record.decision.proof
     if proof is None:
         return not_applicable("Keras' own loop trained this study")
