@@ -222,6 +222,7 @@ def run(
         stack.enter_context(alone(session, listener))
         if (done := finished(session)) is not None:  # by the start that this one waited for
             return done
+        session = session.with_rows()
         storage.begin(session.study, session.identity)
         work = at_work(session, workers, listener, stack)
         stored = storage.trials(session.study.key)

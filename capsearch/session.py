@@ -5,14 +5,15 @@ no number is kept twice, and none is decided twice.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from capsearch.config import RunConfig, usable_cores
+from capsearch.credentials import shown
 from capsearch.data import cache
 from capsearch.data.source import SourceRef
 from capsearch.engines.registry import DEFAULT, engine_id, engine_of
@@ -23,7 +24,7 @@ from capsearch.records import Opening, Study, StudyRecord, TestScore, Trial, dig
 from capsearch.report.checks import with_checks
 from capsearch.search import STRATEGIES, Question, Sampling
 from capsearch.spec import StudySpec, find, read
-from capsearch.storage import StudyRow, StudyStorage
+from capsearch.storage import StudyRow, StudyStorage, exists
 
 LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
 
@@ -53,6 +54,18 @@ class StudySession:
     def model_folder(self, choice: str) -> Path:
         return self.config.root / "models" / self.study.key / choice
 
+    def with_rows(self) -> "StudySession":
+        """The same session with its rows prepared. Raises BadRequest when they are others now."""
+        if self.rows is not None:
+            return self
+        found = cache.prepare(self.source.open(), self.source.name, self.config.cache)
+        if found.profile.fingerprints != self.study.data.fingerprints:
+            raise BadRequest(
+                f"the rows of {self.source.name} are no longer those that {self.study.name} was "
+                "run on. Put the data back, or ask again under another name"
+            )
+        return replace(self, rows=Rows(found.key, found.folder))
+
     def row(self) -> StudyRow | None:
         return self.storage.row(self.study.key)
 
@@ -65,8 +78,8 @@ class StudySession:
         row = self.row()
         if row is None or row.decision is None:
             raise BadRequest(
-                f"{self.study.name} is not complete in {self.storage.shown}: run `capsearch study "
-                f"{self.study.name}` first"
+                f"{self.study.name} has no choice yet in {self.storage.shown}. Run `capsearch "
+                f"study {self.study.name}` to its end first"
             )
         ended = [t for t in self.storage.trials(self.study.key) if t.outcome is not None]
         opening, score = self.opening(), None
@@ -113,7 +126,8 @@ def open_session(
     opened = source.open()
     identity = opened.identity()
     same = [row for row in stored if row.source == identity]
-    if same and same[-1].document is not None:  # nothing will be trained: no rows are needed
+    if same and same[-1].document is not None:  # nothing may be left to train: no rows are read
+        _engine(same[-1], config)
         return _session(same[-1], source, identity, storage, config, None)
     engine = _engine(same[-1] if same else None, config)
     engine_known(engine)
@@ -128,30 +142,30 @@ def open_session(
     return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
 
 
-def shown_session(
-    name: str, spec: StudySpec, source: SourceRef, config: RunConfig, storage: StudyStorage
-) -> StudySession:
-    """The latest stored study of this question, to be shown: no data are read.
+@contextmanager
+def stored_session(name: str, spec: StudySpec, config: RunConfig) -> Iterator[StudySession]:
+    """The latest stored study of this question, to be shown: no data are read, nothing is made.
 
     Raises BadRequest when there is none.
     """
-    stored = stored_studies(name, spec, storage)
-    if not stored:
-        raise BadRequest(
-            f"{name}: this study was never run in {storage.shown}. Run `capsearch study {name}`"
-        )
-    return _session(stored[-1], source, stored[-1].source, storage, config, None)
+    never = BadRequest(
+        f"{name}: this study was never run in {shown(config.storage)}. Run `capsearch study "
+        f"{name}` first"
+    )
+    if not exists(config.storage):
+        raise never
+    with closing(StudyStorage(config.storage)) as storage:
+        stored = stored_studies(name, spec, storage)
+        if not stored:
+            raise never
+        source = SourceRef(spec.data)
+        yield _session(stored[-1], source, stored[-1].source, storage, config, None)
 
 
 def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
     """Raise BadRequest unless this study has a choice that can be tested."""
-    with closing(StudyStorage(config.storage)) as storage:
-        stored = stored_studies(name, spec, storage)
-        if not stored or stored[-1].decision is None:
-            raise BadRequest(
-                f"{name}: there is no choice to test in {storage.shown}. Run `capsearch study "
-                f"{name} --hold-test` first"
-            )
+    with stored_session(name, spec, config) as session:
+        session.record()
 
 
 def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:

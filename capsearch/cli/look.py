@@ -35,15 +35,12 @@ def report(
     cache: Cache = None,
 ) -> None:
     """Rebuild the report of a finished study (no training)."""
-    from capsearch.data.source import SourceRef
     from capsearch.report.page import write
-    from capsearch.session import read_study, shown_session
-    from capsearch.storage import StudyStorage
+    from capsearch.session import read_study, stored_session
 
     config = run_config(context, root, storage, tracking_uri, cache)
     path, spec = read_study(name)
-    with closing(StudyStorage(config.storage)) as opened:
-        session = shown_session(path.stem, spec, SourceRef(spec.data), config, opened)
+    with stored_session(path.stem, spec, config) as session:
         row = session.row()
         print(write(session.record(), session.reports, row.tracking if row else None).page)
 
