@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
 StopOn = Literal["all", "half"]
@@ -25,6 +25,7 @@ class Candidate:
     learning_rate: float = 1e-3
     batch_size: int = 512
     optimizer: str = "adam"
+    extra: tuple[tuple[str, Any], ...] = ()  # further settings of its family, none at its default
 
     def __post_init__(self) -> None:
         if any(width < 1 for width in self.units):
@@ -37,19 +38,30 @@ class Candidate:
     @property
     def key(self) -> str:
         """What tells this candidate from every other, the same on every machine."""
-        return digest_of(asdict(self))[:16]
+        return digest_of(self.as_dict())[:16]
 
     @property
     def label(self) -> str:
         """The layers as people write them: '16-16', or 'linear' without a hidden layer."""
         return "-".join(map(str, self.units)) or "linear"
 
+    def setting(self, name: str, default: Any) -> Any:
+        """The value of any setting of its family, which knows the default."""
+        return getattr(self, name, dict(self.extra).get(name, default))
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"units": list(self.units)}
+        own = asdict(self) | {"units": list(self.units)}
+        del own["extra"]
+        return own | dict(self.extra)
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
-        return cls(**(value | {"units": tuple(value["units"])}))
+        own = {field.name for field in fields(cls)} - {"extra"}
+        further = {name: given for name, given in value.items() if name not in own}
+        further |= dict(further.pop("extra", ()))
+        given = {name: value[name] for name in own & value.keys()}
+        extra = tuple(sorted(further.items()))
+        return cls(**(given | {"units": tuple(value["units"]), "extra": extra}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ class Job:
     @property
     def key(self) -> str:
         """Equal jobs have equal outcomes, so an outcome is stored under this key."""
-        return digest_of(asdict(self))[:24]
+        return digest_of(asdict(self) | {"candidate": self.candidate.as_dict()})[:24]
 
     @classmethod
     def of(
