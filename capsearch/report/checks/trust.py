@@ -2,8 +2,7 @@
 
 from capsearch.records import StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
-
-STABLE = 0.5  # share of resamples; a choice that fewer make is not the data's
+from capsearch.selection.doubt import HALF
 
 
 def margin(record: StudyRecord) -> Answer:
@@ -29,7 +28,7 @@ def stability(record: StudyRecord) -> Answer:
     doubt = record.doubt
     share = f"{100 * doubt.stability:.0f} % of {doubt.resamples:,}"
     said = f"{share} resamples of rows and seeds choose the same network"
-    return ok(said) if doubt.stability >= STABLE else warning(f"unstable choice: only {said}")
+    return ok(said) if doubt.stability >= HALF else warning(f"unstable choice: only {said}")
 
 
 def decided(record: StudyRecord) -> Answer:
