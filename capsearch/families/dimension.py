@@ -7,16 +7,13 @@ so a new setting is one more entry in its family's list. Nothing here needs Optu
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import isfinite, log
-from typing import TYPE_CHECKING, Any, Protocol
+from math import inf, isfinite, log
+from typing import Any, Protocol
 
 from capsearch.records import Candidate
 
-if TYPE_CHECKING:
-    from pydantic import ConfigDict
-
 NEAR = 0.02  # of a range, on the scale of its draws: nearer to an end than this is on the edge
-STRICT: "ConfigDict" = {"extra": "forbid"}  # how pydantic reads these ranges from a study file
+STRICT: Any = {"extra": "forbid"}  # how pydantic reads these ranges from a study file
 
 
 class Suggest(Protocol):
@@ -25,18 +22,6 @@ class Suggest(Protocol):
     def suggest_int(self, name: str, low: int, high: int) -> int: ...
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
-
-
-class Range(Protocol):
-    """What [space] says of one setting."""
-
-    def values(self) -> dict[str, Any]:
-        """The values that must be legal, each by what a message calls it."""
-        ...
-
-    def on_edge(self, value: Any) -> bool:
-        """Whether a wider range might hold something better."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +38,7 @@ class Integers:
         _ordered(self.low, self.high)
 
     def values(self) -> dict[str, Any]:
+        """What must be legal, each by what a message calls it."""
         return _ends(self.low, self.high)
 
     def on_edge(self, value: int) -> bool:
@@ -114,6 +100,10 @@ class Choices(tuple[Any, ...]):
         return False
 
 
+Range = Integers | Reals | Choices
+"""What [space] says of one setting: the values it names, and whether one lies on its edge."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dimension:
     """One setting. What [space] says of it is a `range`, made of values of `kind`."""
@@ -123,9 +113,9 @@ class Dimension:
     default: Any = None  # its value where a study says nothing
     kind: type = float  # of one value
     range: Any = Reals  # a kind of Range
-    least: float | None = None
-    above: float | None = None
-    below: float | None = None
+    least: float = -inf
+    above: float = -inf
+    below: float = inf
     choices: Collection[str] = ()  # its legal names; empty for numbers
     form: str = "{:.2g}"  # how a value is written for people
     hidden: bool = False  # acts on hidden layers: a linear model has 0 of it
@@ -145,31 +135,29 @@ class Dimension:
             raise ValueError(f"must be {fault}, not {value!r}")
         return value
 
-    def searched(self, given: Any) -> Range:
-        """The range that [space] gives. Raises ValueError when some of it is not legal."""
-        reach: Range = given if isinstance(given, self.range) else self.range(given)
+    def searched(self, said: Any) -> Range:
+        """The range that [space] gives, as a table, a list of choices or the range itself.
+
+        Raises ValueError when some of it is not legal.
+        """
+        given = self.range(**said) if isinstance(said, dict) else said
+        reach: Range = Choices(given) if isinstance(given, list | tuple) else given
         for called, value in reach.values().items():
             if fault := self._fault(value):
                 raise ValueError(f"{called} must be {fault}")
         return reach
 
-    def stored(self, said: Any) -> Range:
-        """The range that a study's question holds."""
-        reach: Range = self.range(**said) if isinstance(said, dict) else self.range(said)
-        return reach
-
     def _fault(self, value: Any) -> str | None:
+        """What it must be and is not."""
         if self.choices:
             return None if value in self.choices else one_of(self.choices)
-        if not isfinite(value):
-            return "a finite number"
-        if self.least is not None and value < self.least:
-            return f"{self.least} or more"
-        if self.above is not None and value <= self.above:
-            return f"above {self.above}"
-        if self.below is not None and value >= self.below:
-            return f"below {self.below}"
-        return None
+        bounds = {
+            "a finite number": isfinite(value),
+            f"{self.least} or more": value >= self.least,
+            f"above {self.above}": value > self.above,
+            f"below {self.below}": value < self.below,
+        }
+        return next((bound for bound, kept in bounds.items() if not kept), None)
 
 
 def one_of(names: Collection[str]) -> str:

@@ -34,19 +34,9 @@ class Space:
 
     features: int
     fixed: Candidate  # the values of every setting that is not searched
-    searched: Mapping[str, Any]  # dimension -> its range: layers, units, and whatever else
-
-    @property
-    def layers(self) -> Integers:
-        """How many hidden layers there may be."""
-        reach: Integers = self.searched[dense.LAYERS.name]
-        return reach
-
-    @property
-    def units(self) -> Integers:
-        """How wide each of them may be."""
-        reach: Integers = self.searched[dense.UNITS.name]
-        return reach
+    layers: Integers
+    units: Integers  # of each layer
+    searched: Mapping[str, Any]  # setting -> its range
 
     def parameters(self, candidate: Candidate) -> int:
         return count_parameters(candidate.units, self.features)

@@ -50,18 +50,15 @@ class Candidate:
         return getattr(self, name, dict(self.extra).get(name, default))
 
     def as_dict(self) -> dict[str, Any]:
-        own = asdict(self) | {"units": list(self.units)}
-        del own["extra"]
-        return own | dict(self.extra)
+        own = {name: value for name, value in asdict(self).items() if name != "extra"}
+        return own | {"units": list(self.units)} | dict(self.extra)
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
-        own = {field.name for field in fields(cls)} - {"extra"}
-        further = {name: given for name, given in value.items() if name not in own}
-        further |= dict(further.pop("extra", ()))
-        given = {name: value[name] for name in own & value.keys()}
-        extra = tuple(sorted(further.items()))
-        return cls(**(given | {"units": tuple(value["units"]), "extra": extra}))
+        flat = {name: given for name, given in value.items() if name != "extra"}
+        own = {field.name: flat.pop(field.name) for field in fields(cls) if field.name in flat}
+        extra = flat | dict(value.get("extra", ()))
+        return cls(**(own | {"units": tuple(own["units"]), "extra": tuple(sorted(extra.items()))}))
 
 
 @dataclass(frozen=True, slots=True)

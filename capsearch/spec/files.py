@@ -58,13 +58,9 @@ def _studies_in(folder: str) -> list[Path]:
     with suppress(OSError):
         for path in sorted(Path(folder).iterdir()):
             with suppress(OSError):
-                if path.suffix == ".toml" and path.is_file() and "[space]" in _text(path):
+                if path.suffix == ".toml" and path.is_file() and b"[space]" in path.read_bytes():
                     found.append(path)
     return found
-
-
-def _text(path: Path) -> str:
-    return path.read_text("utf-8", errors="replace")
 
 
 def _is_file(path: Path) -> bool:

@@ -4,18 +4,11 @@ What the file says is hashed into the study's digest, so where results are kept,
 and how much is printed are flags of the command line and never stand here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    create_model,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic.dataclasses import dataclass
 
 from capsearch.families import dense
@@ -33,18 +26,11 @@ T = TypeVar("T", bound=BaseModel)
 class Table(BaseModel):
     """A table of a study file: frozen, and an unknown key is a mistake."""
 
-    model_config = ConfigDict(**STRICT, frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def named_in(known: Mapping[str, Any]) -> AfterValidator:
-    """One of these names."""
-
-    def check(name: str) -> str:
-        if name not in known:
-            raise ValueError(f"must be {one_of(known)}, not {name!r}")
-        return name
-
-    return AfterValidator(check)
+def _named_in(known: Collection[str]) -> AfterValidator:
+    return AfterValidator(Dimension("", "", choices=known).legal)
 
 
 def _value(dimension: Dimension) -> Any:
@@ -54,7 +40,7 @@ def _value(dimension: Dimension) -> Any:
 def _range(dimension: Dimension) -> Any:
     kind: Any = dimension.range
     if kind is Choices:
-        kind = tuple[dimension.kind, ...]  # type: ignore[name-defined] # known when it runs
+        kind = tuple[dimension.kind, ...]  # type: ignore[name-defined] # a type made here
     return Annotated[kind, AfterValidator(dimension.searched)]
 
 
@@ -94,7 +80,7 @@ class Training(Table):
 class Search(Table):
     """[search]: the budget, the rungs it is spread over, how, and the seed of everything."""
 
-    strategy: Annotated[str, named_in(STRATEGIES)] = "ladder"
+    strategy: Annotated[str, _named_in(STRATEGIES)] = "ladder"
     trials: Positive = 96
     rungs: Positive = 8
     grow: bool = True  # a ladder's: open no larger rungs once they no longer pay
@@ -117,7 +103,7 @@ class Select(Settings):
     Every report shows every rule that applies, so each setting has a default.
     """
 
-    rule: Annotated[str, named_in(RULES)] = "one_std_err"
+    rule: Annotated[str, _named_in(RULES)] = "one_std_err"
     replicates: Annotated[int, Field(ge=2)] = 5
 
     def __post_init__(self) -> None:
@@ -158,9 +144,9 @@ class StudySpec(Table):
     @property
     def question(self) -> dict[str, Any]:
         """Every setting, defaults filled in, as JSON values: `from_question` reads it back."""
-        said = self._said() | {"data": encoded(self.data)}
+        said = self.model_dump(mode="json", by_alias=True) | {"data": encoded(self.data)}
         if not STRATEGIES[self.search.strategy].by_rung:
-            del said["search"]["grow"]
+            del said["search"]["grow"]  # which may not be said of them
         return said
 
     @classmethod
@@ -175,17 +161,13 @@ class StudySpec(Table):
         Without what is at its default, so that saying a default in the file, a new setting with a
         default, and a setting that is renamed (with its old name as alias) change no digest.
         """
-        said = self._said(exclude_defaults=True) | {"data": encoded(self.data)}
-        usual = dense.settings_of(self.fixed())
-        for baseline in said.get("baseline", ()):
-            for name in usual.keys() & baseline.keys():
-                if baseline[name] == usual[name]:
-                    del baseline[name]
-        return said
-
-    def _said(self, *, exclude_defaults: bool = False) -> dict[str, Any]:
-        said = self.model_dump(mode="json", by_alias=True, exclude_defaults=exclude_defaults)
-        return {name: table for name, table in said.items() if table != {}}
+        said = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        usual = dense.settings_of(self.fixed()).items()
+        baselines = [
+            {name: value for name, value in each.items() if (name, value) not in usual}
+            for each in said.get("baseline", ())
+        ]
+        return said | {"data": encoded(self.data), "baseline": baselines}
 
     def fixed(self) -> Candidate:
         """The value of each setting where the space does not search it."""
@@ -193,7 +175,9 @@ class StudySpec(Table):
 
     def space_for(self, features: int) -> Space:
         """The space of networks for rows of so many features."""
-        return Space(features, self.fixed(), _given(self.space, dense.dimensions()))
+        searched = _given(self.space, dense.dimensions())
+        layers, units = (searched.pop(d.name) for d in (dense.LAYERS, dense.UNITS))
+        return Space(features, self.fixed(), layers, units, searched)
 
     def baselines(self) -> tuple[tuple[str, Candidate], ...]:
         """Each named baseline; what it leaves out is as in [training]."""

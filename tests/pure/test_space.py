@@ -28,7 +28,8 @@ def imdb_space(features: int = 10_000, **changes: Any) -> Space:
         "dropout": Reals(0.0, 0.6),
         "learning_rate": Reals(3e-4, 3e-2, log=True),
     }
-    return Space(features, Candidate(()), settings | changes)
+    searched = settings | changes
+    return Space(features, Candidate(()), searched.pop("layers"), searched.pop("units"), searched)
 
 
 def test_parameters_are_kernels_and_biases() -> None:
@@ -104,7 +105,7 @@ def test_a_linear_model_has_no_dropout() -> None:
 
 def test_what_is_not_searched_keeps_its_fixed_value() -> None:
     fixed = Candidate((), l2=0.125, dropout=0.25, batch_size=64, optimizer="sgd")
-    space = Space(10, fixed, {"layers": Integers(1, 1), "units": Integers(3, 3)})
+    space = Space(10, fixed, Integers(1, 1), Integers(3, 3), {})
     candidate = space.draw(Dice(0), bands(ladder(space, 8))[0])
     assert candidate == Candidate((3,), l2=0.125, dropout=0.25, batch_size=64, optimizer="sgd")
 

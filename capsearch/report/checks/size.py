@@ -54,7 +54,7 @@ def _on_edge(candidate: Candidate, space: Mapping[str, Any]) -> Iterator[str]:
     """Each setting on the edge of its range, with its value."""
     for dimension in dimensions():
         value, said = dimension.of(candidate), space.get(dimension.name)
-        if said is not None and dimension.stored(said).on_edge(value):
+        if said is not None and dimension.searched(said).on_edge(value):
             yield f"{dimension.title} ({dimension.text(value)})"
 
 
