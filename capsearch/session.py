@@ -7,7 +7,7 @@ no number is kept twice, and none is decided twice.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from capsearch.config import RunConfig, usable_cores
 from capsearch.credentials import shown
 from capsearch.data import cache
+from capsearch.data.options import stated
 from capsearch.data.source import SourceRef
 from capsearch.engines.registry import DEFAULT, engine_id, engine_of
 from capsearch.errors import BadRequest
@@ -22,8 +23,9 @@ from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
 from capsearch.records import Opening, Study, StudyRecord, TestScore, Trial, digest_of
 from capsearch.report.checks import with_checks
-from capsearch.search import STRATEGIES, Question, Sampling
+from capsearch.search import Question
 from capsearch.spec import StudySpec, find, read
+from capsearch.spec.strategies import STRATEGIES, Sampling
 from capsearch.storage import StudyRow, StudyStorage, exists
 
 LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
@@ -170,17 +172,24 @@ def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
 
 def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:
     """The stored studies that ask this question, oldest first: of one data set each."""
-    digest = digest_of(spec.identity)
+    digest = digest_of(identity_of(spec))
     return [row for row in storage.rows(name) if row.digest == digest]
 
 
 def new_study(name: str, spec: StudySpec, profile: Any, engine: str) -> tuple[Study, Space]:
     """The study that a question is about these data, and its space."""
     space = spec.space_for(profile.features)
-    sampling = STRATEGIES[spec.search.strategy].as_dict()
+    sampling = asdict(STRATEGIES[spec.search.strategy])
     question = spec.question | {"sampling": sampling}
     edges = ladder(space, spec.search.rungs)
-    return Study(name, question, profile, edges, engine, spec.identity), space
+    digest = digest_of(identity_of(spec))
+    return Study(name, question, profile, edges, engine, digest), space
+
+
+def identity_of(spec: StudySpec) -> dict[str, Any]:
+    """What tells this question from every other, the options of its data source included."""
+    source = SourceRef(spec.data).open()
+    return spec.model_copy(update={"data": stated(source, spec.data)}).identity
 
 
 def read_study(name: str) -> tuple[Path, StudySpec]:
@@ -219,13 +228,14 @@ def former_digest(spec: StudySpec) -> str:
     Its openings of the test split count for good. Fields that the first version did not know are
     to be left out here.
     """
-    sampling = STRATEGIES[spec.search.strategy].as_dict()
+    sampling = asdict(STRATEGIES[spec.search.strategy])
     for later in ("patience", "window"):
         sampling.pop(later)
-    sampling["sampler"] = sampling.pop("sampler_name")
     if STRATEGIES[spec.search.strategy].by_rung:
         sampling |= {"patience": 2, "window": 3}
-    return digest_of(spec.question | {"sampling": sampling})
+    question = spec.question
+    question["search"].setdefault("grow", True)
+    return digest_of(question | {"sampling": sampling})
 
 
 def in_order(trial: Trial) -> tuple[Any, ...]:
@@ -250,8 +260,8 @@ def _session(
     """A stored study goes on with the defaults it was begun with."""
     asked = {key: value for key, value in row.question.items() if key != "sampling"}
     spec = StudySpec.from_question(asked)
-    sampling = Sampling.from_dict(row.question["sampling"])
-    study = Study(row.name, row.question, row.profile, row.ladder, row.engine, spec.identity)
+    sampling = Sampling(**row.question["sampling"])
+    study = Study(row.name, row.question, row.profile, row.ladder, row.engine, row.digest)
     space = spec.space_for(row.profile.features)
     return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
+from capsearch.families.dense import settings_of
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 
 Measurement = tuple[str, float, int]  # key, value, step
@@ -21,7 +22,7 @@ def run_name(trial: Trial) -> str:
 def params_of(trial: Trial) -> dict[str, str]:
     """The candidate and the job that trained it."""
     job = trial.job
-    values: dict[str, Any] = trial.candidate.as_dict() | {"units": trial.candidate.label}
+    values: dict[str, Any] = settings_of(trial.candidate) | {"units": trial.candidate.label}
     values |= {"layers": len(trial.candidate.units), "parameters": trial.parameters}
     values |= {"seed": job.seed, "order": job.order, "epochs": job.epochs}
     return {name: str(value) for name, value in (values | {"patience": job.patience}).items()}

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from capsearch.records import Candidate, Job
+from capsearch.families.dense import SETTINGS, candidate_of
+from capsearch.records import Job
 from tests.faults.place import TRIALS, Place
 
 LOST = "lost: 2 workers died while they trained it"
@@ -122,13 +123,9 @@ def check_tracking(place: Place, found: Ended) -> None:
 
 def job_of(params: dict[str, str]) -> Job:
     """The job that a run's parameters tell of."""
-    text = params["units"]
-    candidate = Candidate(
-        units=() if text == "linear" else tuple(map(int, text.split("-"))),
-        batch_size=int(params["batch_size"]),
-        optimizer=params["optimizer"],
-        **{name: float(params[name]) for name in ("l1", "l2", "dropout", "learning_rate")},
-    )
+    units = [] if params["units"] == "linear" else params["units"].split("-")
+    settings = {d.name: d.kind(params[d.name]) for d in SETTINGS}
+    candidate = candidate_of(map(int, units), settings)
     seed, order, epochs, patience = (
         int(params[name]) for name in ("seed", "order", "epochs", "patience")
     )
