@@ -9,6 +9,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 
+PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
 Measurement = tuple[str, float, int]  # key, value, step
 
 
@@ -48,9 +49,17 @@ def measurements(trial: Trial) -> list[Measurement]:
     return [m for m in found if math.isfinite(m[1])]
 
 
+def trial_tags(trial: Trial, study: Study) -> dict[str, str]:
+    """By which a trial is found again, and why it failed."""
+    tags = {TRIAL: trial.id, KEY: study.key, "capsearch.group": trial.group}
+    tags["capsearch.rung"] = str(trial.rung)
+    reason = trial.outcome.reason if trial.outcome else None
+    return tags | ({"capsearch.reason": reason} if reason else {})
+
+
 def study_tags(study: Study) -> dict[str, str]:
     prints = {f"capsearch.data.{k}": v for k, v in study.data.fingerprints.items()}
-    own = {"capsearch.group": "study", "capsearch.key": study.key}
+    own = {"capsearch.group": "study", KEY: study.key}
     own |= {"mlflow.source.name": f"capsearch study {study.name}", "mlflow.source.type": "JOB"}
     return own | {"capsearch.digest": study.digest} | prints
 
