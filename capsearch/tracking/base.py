@@ -47,7 +47,7 @@ class Tracker(Protocol):
             figures: The images that stand beside it.
             model: The folder of the chosen model in MLflow's form; may be absent.
 
-        Returns where the study is, or None when it could not be written; people are told why.
+        Returns where the study is, or None when it could not be written: people have heard why.
         """
         ...
 

@@ -80,9 +80,6 @@ class MlflowTracker:
                 if done.model_version is None:
                     self._warn(f"MLflow has no model of this study: there is no {model}")
                 return done
-        if self._told:
-            when = "it is back" if self._told == {"outage"} else "that is mended"
-            self._warn(f"not everything is in MLflow yet; run the same command again when {when}")
         return None
 
     def close(self) -> None:
