@@ -1,8 +1,6 @@
-"""`capsearch report`, `list`, `ui` and `data`: what shows."""
+"""`capsearch report`, `list` and `data`: what shows."""
 
-import os
 from contextlib import closing
-from typing import Annotated
 
 import typer
 
@@ -19,10 +17,7 @@ from capsearch.cli.options import (
     run_config,
     stderr,
     storage_url,
-    tracking_address,
 )
-from capsearch.credentials import shown
-from capsearch.errors import BadRequest
 
 
 @app.command(epilog="Example: capsearch report imdb")
@@ -59,25 +54,6 @@ def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) ->
         with closing(StudyStorage(url)) as store:
             rows = store.rows()
     show_studies(stderr(), sorted(known()), rows)
-
-
-@app.command(epilog="Example: capsearch ui --port 5000")
-def ui(
-    context: typer.Context,
-    root: Root = ROOT,
-    tracking_uri: TrackingUri = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
-) -> None:
-    """Open the MLflow UI for these results. Ctrl-C ends it."""
-    from capsearch.tracking import ui_command
-
-    refuse_passwords(context)
-    uri = tracking_address(root, tracking_uri)
-    if uri.startswith("http"):
-        raise BadRequest(f"--tracking-uri {shown(uri)}: a server has its own UI, at this address")
-    command, more = ui_command(uri, root, port)
-    stderr().print(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
-    os.execve(command[0], command, os.environ | more)  # signals reach the server itself
 
 
 @app.command(epilog="Example: capsearch data imdb")
