@@ -130,8 +130,8 @@ def test_what_the_first_version_wrote_is_read(tmp_path: Path) -> None:
             connection.exec_driver_sql(statement)
         connection.execute(
             sa.text(
-                "INSERT INTO capsearch_opening (test_split, digest, study, choice, opened_at, score) "
-                "VALUES (:split, 'd', 'toy-1', 'c', 't', :score)"
+                "INSERT INTO capsearch_opening (test_split, digest, study, choice, opened_at, "
+                "score) VALUES (:split, 'd', 'toy-1', 'c', 't', :score)"
             ),
             {"split": split, "score": json.dumps({"loss": 0.5})},
         )
