@@ -1,22 +1,31 @@
-"""Every stand-in of the test suite: an engine that computes its outcomes, a source of toy rows."""
+"""Every stand-in of the test suite: engines and executors that pretend, a source of toy rows."""
 
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.families.space import count_parameters, ladder
+from capsearch.engines.base import Trained
+from capsearch.engines.registry import ENGINES
+from capsearch.executors import Executor, Limits, Lost, Pack
+from capsearch.executors import Rows as RowsRef
+from capsearch.families.space import count_parameters
+from capsearch.randomness import initial_weights
 from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, Trial, digest_of
-from capsearch.search import Foreman, Hand, Plan, drive
+from capsearch.search import STRATEGIES, Dispatcher, Plan, Question
+from capsearch.session import new_study
 from capsearch.spec import StudySpec
-from capsearch.storage import StudyStore
+from capsearch.storage import StudyStorage, StudyWriter
 
 ROWS = 50  # of the fake validation split
+PACKED = "packed/1/cpu"
+CANDIDATE = Candidate((4, 4))
 
 
 def outcome_of(job: Job, rows: int = ROWS) -> Outcome:
@@ -53,36 +62,22 @@ class Dice:
 
 @dataclass
 class FakeEngine:
-    """Keeps the contract of `EngineProcess` without a process; counts what it trains."""
+    """An engine that computes its outcomes without training, and remembers its jobs."""
 
-    name: str = "fake"
-    pack: int = 1
+    pack: int = 16
     fail: Sequence[str] = ()  # labels of candidates that diverge; '*' for all
-    die_after: int | None = None  # raise KeyboardInterrupt instead of collecting the nth time
     trained: list[Job] = field(default_factory=list)
-    _flying: deque[Sequence[Job]] = field(default_factory=deque)
 
-    def submit(self, jobs: Sequence[Job]) -> None:
-        assert 0 < len(jobs) <= self.pack
-        assert len(self._flying) < 2, "more packs are submitted than can train"
-        self._flying.append(jobs)
-
-    def ready(self, wait: float) -> bool:
-        return True
-
-    def collect(self) -> list[Outcome]:
-        if self.die_after is not None and len(self.trained) >= self.die_after:
-            raise KeyboardInterrupt
-        jobs = self._flying.popleft()
+    def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
         self.trained += jobs
-        return [self.outcome(job) for job in jobs]
+        return [self.result(job) for job in jobs]
 
-    def close(self) -> None:
-        pass
+    def result(self, job: Job) -> Trained:
+        if "*" in self.fail or job.candidate.label in self.fail:
+            return Trained(Outcome.failed("diverged"), ())
+        return Trained(self.outcome(job), tuple(initial_weights(job.candidate, 20, job.seed)))
 
     def outcome(self, job: Job) -> Outcome:
-        if "*" in self.fail or job.candidate.label in self.fail:
-            return Outcome.failed("diverged: loss became NaN or infinite at epoch 1")
         return outcome_of(job)
 
 
@@ -101,14 +96,82 @@ class LevelEngine(FakeEngine):
         return Outcome(curve, 1, level, 0.8, 0.01, None, losses)
 
 
-def driven(plan: Plan, study: Study, store: StudyStore, engine: FakeEngine) -> list[Trial]:
-    """Everything in the plan, trained by one process that leads itself."""
-    store.begin(study)
-    board = store.board(study)
-    with store.member(study, "study", threads=1) as member:
-        assert member.lead()
-        foreman = Foreman(plan, board, member, lambda _: None)
-        return drive(foreman, Hand(board, member, engine))
+@dataclass
+class FakeExecutor:
+    """Has packs trained by a fake engine: one whenever `tick` is called, in any order.
+
+    `lose` says of a pack whether its worker goes away; after `die_after` jobs the driver dies in
+    the middle of handing out another pack, as of SIGKILL: it gives nothing back.
+    """
+
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    slots: int = 1
+    rng: Random | None = None  # which pack ends next; None: the first
+    lose: Callable[[Pack], bool] = lambda _: False
+    die_after: int | None = None
+    packs: list[Pack] = field(default_factory=list)  # all that were submitted
+    flying: list[tuple[Pack, "Future[Sequence[Trained]]"]] = field(default_factory=list)
+
+    def open(self, rows: RowsRef) -> None:
+        pass
+
+    def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
+        if self.die_after is not None and len(self.engine.trained) >= self.die_after:
+            raise KeyboardInterrupt
+        assert len(self.flying) < self.slots, "more packs are submitted than can train"
+        self.packs.append(pack)
+        future = Future[Sequence[Trained]]()
+        self.flying.append((pack, future))
+        return future
+
+    def tick(self) -> None:
+        """One of the packs ends."""
+        if not self.flying:
+            return
+        pack, future = self.flying.pop(self.rng.randrange(len(self.flying)) if self.rng else 0)
+        if self.lose(pack):
+            future.set_exception(Lost())
+            return
+        found = self.engine.train(pack.jobs, toy_data())
+        if pack.keep:
+            found = [replace(t, outputs=np.full(ROWS, 0.5, np.float32)) for t in found]
+        else:
+            found = [Trained(t.outcome, ()) for t in found]
+        future.set_result(found)
+
+    def shutdown(self) -> None:
+        pass
+
+
+def dispatcher_of(study: Study, storage: StudyStorage, executor: Executor) -> Dispatcher:
+    """The next driver of this study, begun now: it knows what is stored, as `run` does it."""
+    storage.begin(study, "toy")
+    writer, known = StudyWriter(storage, study), storage.trials(study.key)
+    return Dispatcher(
+        executor=executor,
+        ledger=writer,
+        engine=study.engine,
+        rows="rows",
+        limits=Limits(1),
+        outcomes={t.job.key: t.outcome for t in known if t.outcome is not None},
+        starts={t.job.key: t.starts for t in known if t.outcome is None},
+    )
+
+
+def driven(
+    plan: Plan,
+    study: Study,
+    storage: StudyStorage,
+    executor: FakeExecutor | None = None,
+    *,
+    pack: int = 16,
+    keep: bool = False,
+) -> list[Trial]:
+    """Everything in the plan, trained by one driver in packs of at most this many jobs."""
+    using = executor or FakeExecutor()
+    with mock.patch.dict(ENGINES, packed=replace(ENGINES["packed"], pack=pack)):
+        dispatcher = dispatcher_of(study, storage, using)
+        return dispatcher.train(plan, lambda _: None, using.tick, keep=keep)
 
 
 def spec_of(**changes: Any) -> StudySpec:
@@ -140,11 +203,15 @@ def profile_of(name: str = "toy", features: int = 20) -> DataProfile:
     )
 
 
-def study_of(spec: StudySpec | None = None, name: str = "toy") -> Study:
+def study_of(spec: StudySpec | None = None, name: str = "toy", engine: str = PACKED) -> Study:
+    return new_study(name, spec or spec_of(), profile_of(), engine)[0]
+
+
+def question_of(spec: StudySpec | None = None, study: Study | None = None) -> Question:
+    """All that a search needs to know of a study about the toy rows."""
     asked = spec or spec_of()
-    profile = profile_of()
-    edges = ladder(asked.space_for(profile.features), asked.search.rungs)
-    return Study(name, asked.question, profile, edges)
+    space = asked.space_for(20)
+    return Question(study or study_of(asked), asked, space, STRATEGIES[asked.search.strategy])
 
 
 def toy_rows(count: int, features: int = 20, seed: int = 0, *, dense: bool = False) -> Rows:
@@ -181,6 +248,3 @@ class ToySource:
 
     def profile(self) -> DataProfile:
         return profile_of()
-
-
-CANDIDATE = Candidate((4, 4))

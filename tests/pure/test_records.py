@@ -1,7 +1,6 @@
 """Records are checked at birth and survive a trip through JSON."""
 
 import json
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsearch.records import Candidate, Curve, Job, Outcome, digest_of
+from capsearch.records import KINDS, Candidate, Curve, Failure, Job, Outcome, Trial, failures
 
 candidates = st.builds(
     Candidate,
@@ -59,23 +58,28 @@ def test_jobs_that_differ_in_anything_have_other_keys() -> None:
         replace(job, seed=2, order=1),
         replace(job, patience=31),
         replace(job, stop_on="half"),
+        replace(job, engine="packed/1/cpu"),
+        replace(job, engine="packed/2/cpu"),
+        replace(job, data="packed/1/cpu"),
     ]
-    assert len({j.key for j in [job, *others]}) == 6
+    assert len({j.key for j in [job, *others]}) == 9
 
 
-def test_a_key_is_the_same_on_every_machine() -> None:
-    assert Candidate((16, 16)).key == "32146f74dddd7ccd"
-    assert digest_of({"b": 1, "a": [1.5, None]}) == digest_of({"a": [1.5, None], "b": 1})
+def test_a_failure_has_a_kind_and_says_what_it_is_unless_it_is_told_better() -> None:
+    plain, told = Outcome.failed("timeout"), Outcome.failed("timeout", "timed out after 3 s")
+    assert plain.failure == Failure("timeout", "timed out")
+    assert (told.reason, told.complete) == ("timed out after 3 s", False)
 
 
-def test_an_outcome_survives_json_with_its_nan() -> None:
-    failed = Outcome.failed(
-        "diverged", Curve((0.5, math.nan), (1, 1), (0.6, math.inf), (1, 1)), 2.0
-    )
-    back = Outcome.from_dict(json.loads(json.dumps(failed.as_dict(), allow_nan=False)))
-    assert back.reason == "diverged"
-    assert math.isnan(back.curve.loss[1])
-    assert not back.complete
+def test_failures_are_counted_by_their_kind_the_most_frequent_first() -> None:
+    job = Job(Candidate((4,)), seed=1, order=2, epochs=1, patience=1)
+    ended = [
+        Outcome.failed("timeout"),
+        Outcome.failed("diverged", "diverged: loss became NaN or infinite at epoch 2"),
+        Outcome.failed("diverged", "diverged: loss became NaN or infinite at epoch 7"),
+    ]
+    trials = [Trial("t", "search", 0, "4", job, 9, outcome) for outcome in ended]
+    assert failures(trials) == f"2 x {KINDS['diverged']}; 1 x {KINDS['timeout']}"
 
 
 @pytest.mark.parametrize(

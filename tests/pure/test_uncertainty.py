@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from capsearch.records import Candidate, Curve, Uncertainty, Job, Outcome, Trial
-from capsearch.selection import CapacityCurve, Contrasts, Settings, choose, uncertainty_of, estimate
+from capsearch.records import Candidate, Curve, Job, Outcome, Trial, Uncertainty
+from capsearch.selection import CapacityCurve, Contrasts, Settings, choose, estimate, uncertainty_of
 from capsearch.selection.advice import Components, Question
 from capsearch.selection.contrasts import Table
 from capsearch.selection.uncertainty import resampled_means
@@ -54,7 +54,7 @@ def _trial(place: int, replicate: int, row: np.ndarray) -> Trial:
 
 
 def test_a_wide_gap_is_chosen_by_every_resample() -> None:
-    doubt = judged(tables([0.9, 0.5, 0.2]))
+    uncertainty = judged(tables([0.9, 0.5, 0.2]))
     assert uncertainty.stability == 1.0
     assert uncertainty.resamples == 1000
     assert (
@@ -68,7 +68,7 @@ def test_a_wide_gap_is_chosen_by_every_resample() -> None:
 
 def test_a_small_price_is_told_with_its_interval() -> None:
     losses = tables([0.500, 0.300, 0.2995], rows=3000, seed_sd=0.0001)
-    doubt = judged(losses)
+    uncertainty = judged(losses)
     pair = Contrasts.of(losses)
     assert uncertainty.loss_increase == pytest.approx(pair.gap[1, 2], abs=1e-6)
     assert uncertainty.loss_increase_high - uncertainty.loss_increase == pytest.approx(
@@ -80,21 +80,21 @@ def test_a_small_price_is_told_with_its_interval() -> None:
 
 
 def test_networks_that_do_not_differ_leave_it_undecided() -> None:
-    doubt = judged(tables([0.3, 0.3, 0.3, 0.3, 0.3]), "best")
+    uncertainty = judged(tables([0.3, 0.3, 0.3, 0.3, 0.3]), "best")
     assert uncertainty.stability < 0.5
     assert uncertainty.undecided
     assert uncertainty.advice.startswith("To tell ")
 
 
 def test_a_rule_that_cannot_decide_says_what_it_would_take() -> None:
-    doubt = judged(tables([0.9, 0.304, 0.3], own=0.15), "non_inferiority")
+    uncertainty = judged(tables([0.9, 0.304, 0.3], own=0.15), "non_inferiority")
     assert uncertainty.undecided
     assert "is within 0.01 nats of" in uncertainty.advice
     assert "more validation examples" in uncertainty.advice
 
 
 def test_more_data_do_not_make_a_knee() -> None:
-    doubt = judged(tables([0.9, 0.3]), "knee")
+    uncertainty = judged(tables([0.9, 0.3]), "knee")
     assert uncertainty.undecided
     assert uncertainty.advice == "More data need not make this rule decide; another rule may."
 

@@ -1,0 +1,112 @@
+"""Keys last: what is stored under one today is found under it by every later version.
+
+A constant here changes only when all stored studies are to be forgotten.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from capsearch.records import Candidate, Job, digest_of
+from capsearch.session import former_digest
+from capsearch.spec import StudySpec, shipped
+from tests.fakes import spec_of, study_of
+from tests.place import STUDY
+
+# The digests that the first version of capsearch gave, computed by it.
+FORMER = {
+    "imdb": "bde197376a45443569dc47d230dc6436c2d8f73ac0e1d0f7beb251d2c72e817c",
+    "rotten_tomatoes": "1d1d0517847b629022c3af43ce60730beac30533fa461330f153d09a032c7697",
+    "keras_imdb": "4c8ef2b0a34e923fd105b6c9852680959d6bba32eb02fe756d17c00b220c730a",
+    "mine": "85697d646ad0757f14316872685cd8bee0bccc92ac44a90c986c4a9c303f29ca",
+}
+FORMER_BY_STRATEGY = {  # of imdb, searched in another way
+    "tpe": "7bc3c2a21938f4c23fea51efa45b1e65eecf04de44930d082f314174502cbdc6",
+    "random": "8d0be513b1c4fb8584a1317239fd70425b2cc7b27ef32a26d9cb2277e0ad2350",
+    "nsga2": "6e24e1bd4691d226ae3bf34742dff1d8899e729e36584805536321212245f60a",
+}
+DIGESTS = {
+    "imdb": "6ed9f5955dfeed567c6d40e2ab9269a974a28d467aed9148894461b7df0bba1a",
+    "rotten_tomatoes": "48add2999546c185ad6d53937b0a506607788ae98930b7617bebfa0b94b74113",
+    "keras_imdb": "6a2c5ec156e16c06b70752a04b885a96c485f0ce1486e6b05a68a71595057ad5",
+    "mine": "65cee6f0eec3f5fdd93400c813cc55aa320a61b8d3173094d823bced1c885968",
+}
+JOB = Job.of(Candidate((16, 16)), study_seed=0, replicate=0, epochs=40, patience=4)
+
+
+def table_of(name: str) -> dict[str, Any]:
+    return tomllib.loads(STUDY if name == "mine" else shipped()[name].read_text())
+
+
+def spec(name: str) -> StudySpec:
+    return StudySpec.model_validate(table_of(name))
+
+
+def test_a_candidate_has_the_key_it_always_had() -> None:
+    assert Candidate((16, 16)).key == "32146f74dddd7ccd"
+    assert digest_of({"b": 1, "a": [1.5, None]}) == digest_of({"a": [1.5, None], "b": 1})
+
+
+def test_a_job_has_the_key_it_always_had_with_and_without_engine_and_rows() -> None:
+    more: dict[str, Any] = {"study_seed": 0, "replicate": 0, "epochs": 40, "patience": 4}
+    assert JOB.key == "19a3be458802dbb925d9888d"
+    named = Job.of(Candidate((16, 16)), engine="packed/1/cpu", data="0" * 16, **more)
+    assert named.key == "96928bac2bf40b803d7c2eb5"
+    assert (named.seed, named.order) == (JOB.seed, JOB.order)
+    assert Job.of(Candidate((16, 16)), engine="", data="", stop_on="all", **more).key == JOB.key
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_study_file_has_the_digest_it_always_had(name: str) -> None:
+    assert digest_of(spec(name).identity) == DIGESTS[name]
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_the_first_version_gave_this_digest(name: str) -> None:
+    assert former_digest(spec(name)) == FORMER[name]
+
+
+@pytest.mark.parametrize("strategy", FORMER_BY_STRATEGY)
+def test_the_first_version_gave_this_digest_to_another_strategy(strategy: str) -> None:
+    table = table_of("imdb")
+    table["search"]["strategy"] = strategy
+    assert former_digest(StudySpec.model_validate(table)) == FORMER_BY_STRATEGY[strategy]
+
+
+WRITTEN_OUT: list[tuple[str, dict[str, Any]]] = [
+    ("training", {"optimizer": "adam", "batch_size": 512, "stop_on": "all", "patience": 4}),
+    ("search", {"strategy": "ladder", "grow": True, "seed": 0, "rungs": 8}),
+    ("select", {"rule": "one_std_err", "percent": 2.0, "margin": 0.01, "max_bytes": None}),
+    ("space", {"l1": None, "optimizer": None, "layers": {"low": 0, "high": 2, "log": False}}),
+    ("space", {"dropout": {"low": 0.0, "high": 0.5, "log": False, "off": False}}),
+]
+
+
+@pytest.mark.parametrize(("table", "written"), WRITTEN_OUT)
+def test_a_default_that_is_written_out_changes_no_key(table: str, written: dict[str, Any]) -> None:
+    short = tomllib.loads(STUDY)
+    for name in set(written) - {"layers", "dropout"}:
+        short.get(table, {}).pop(name, None)
+    long = short | {table: short.get(table, {}) | written}
+    one, other = (StudySpec.model_validate(t) for t in (short, long))
+    assert digest_of(one.identity) == digest_of(other.identity)
+    assert study_of(one).key == study_of(other).key
+
+
+def test_whatever_is_not_at_its_default_makes_another_question() -> None:
+    other = [
+        spec_of(search={"trials": 13, "rungs": 3}),
+        spec_of(search={"trials": 12, "rungs": 3, "seed": 1}),
+        spec_of(select={"replicates": 2, "rule": "best"}),
+        spec_of(data={"source": "toy", "vocabulary": 3}),
+        spec_of(baseline=[]),
+    ]
+    assert len({digest_of(s.identity) for s in [spec_of(), *other]}) == 6
+
+
+def test_a_study_read_back_from_its_question_is_the_same_question() -> None:
+    for path in shipped().values():
+        asked = StudySpec.model_validate(tomllib.loads(Path(path).read_text()))
+        assert StudySpec.from_question(asked.question).identity == asked.identity
