@@ -247,7 +247,7 @@ def _engine(row: StudyRow | None, config: RunConfig) -> str:
     if row is None:
         threads = config.threads or (1 if config.dask else usable_cores())
         return engine_id(config.engine or DEFAULT, threads)
-    kind, fixed = engine_of(row.engine)
+    _, fixed = engine_of(row.engine)
     stored = row.engine.partition("/")[0]
     if config.engine is not None and config.engine != stored:
         raise BadRequest(

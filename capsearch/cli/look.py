@@ -34,7 +34,7 @@ def report(
     tracking_uri: TrackingUri = None,
     cache: Cache = None,
 ) -> None:
-    """Make the report of a complete study anew, from its storage; prints the path."""
+    """Rebuild the report of a finished study (no training)."""
     from capsearch.data.source import SourceRef
     from capsearch.report.page import write
     from capsearch.session import read_study, shown_session
@@ -50,8 +50,8 @@ def report(
 
 @app.command("list", epilog="Example: capsearch list")
 def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) -> None:
-    """List the studies that can be named, and those in the storage with their state."""
-    from capsearch.listeners.terminal import show_studies
+    """List available studies and the ones already run."""
+    from capsearch.listeners.tables import show_studies
     from capsearch.spec import known
     from capsearch.storage import StudyRow, StudyStorage, exists
 
@@ -71,7 +71,7 @@ def ui(
     tracking_uri: TrackingUri = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
 ) -> None:
-    """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
+    """Open the MLflow UI for these results. Ctrl-C ends it."""
     from capsearch.tracking import ui_command
 
     refuse_passwords(context)
@@ -85,8 +85,8 @@ def ui(
 
 @app.command(epilog="Example: capsearch data imdb")
 def data(name: Name, cache: Cache = None) -> None:
-    """Show a study's data: sizes, balance, rows shared by splits, fingerprints."""
-    from capsearch.listeners.terminal import show_data
+    """Show a study's data: sizes, balance, rows in two splits."""
+    from capsearch.listeners.tables import show_data
     from capsearch.session import prepared, read_study
 
     show_data(stderr(), prepared(read_study(name)[1], cache_root(cache)).profile)

@@ -60,7 +60,7 @@ def schedule(
         ),
     ] = None,
 ) -> None:
-    """Print a manifest with which cron, systemd, Kubernetes, Slurm or Airflow runs a study."""
+    """Print a job for cron, systemd, Kubernetes, Slurm or Airflow."""
     from capsearch.schedule import ScheduleRequest, Times, render
     from capsearch.session import read_study
     from capsearch.spec import shipped
@@ -95,12 +95,12 @@ def probe(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs that a network may take.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """How much can each size learn by heart? Trains one network a rung on shuffled labels."""
+    """How much can each size memorise? Trains on shuffled labels."""
     from capsearch import probe as probing
     from capsearch.config import usable_cores
     from capsearch.engines.registry import DEFAULT, engine_id
     from capsearch.executors.base import Limits
-    from capsearch.listeners.terminal import show_probe
+    from capsearch.listeners.tables import show_probe
     from capsearch.session import new_study, prepared, read_study
 
     limits = Limits(threads or usable_cores(), trial_timeout)

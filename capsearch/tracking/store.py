@@ -26,7 +26,7 @@ def make_whole(uri: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as folder:
         making = Path(folder) / "mlflow.db"
-        address = f"sqlite:///{making}"
+        address = str(sa.make_url(uri).set(database=str(making)))
         MlflowClient(tracking_uri=address, registry_uri=address).search_experiments(max_results=1)
         with suppress(FileExistsError):
             os.link(making, file)
