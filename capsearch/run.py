@@ -32,7 +32,7 @@ from capsearch.selection import (
 from capsearch.session import StudySession, in_order, open_session, versions
 from capsearch.spec import StudySpec
 from capsearch.storage import StudyStorage, StudyWriter, driver_lock
-from capsearch.tracking import Tracker, open_tracker
+from capsearch.tracking import Tracker, check_address, open_tracker
 from capsearch.tracking.base import Warn
 
 NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
@@ -212,6 +212,7 @@ def run(
     Raises:
         CapsearchError: one of its kinds, with the exit code it stands for.
     """
+    check_address(config.tracking)
     listener.phase("reading the data")
     with ExitStack() as stack:
         storage = stack.enter_context(closing(StudyStorage(config.storage, listener.warn)))
@@ -222,6 +223,7 @@ def run(
         stack.enter_context(alone(session, listener))
         if (done := finished(session)) is not None:  # by the start that this one waited for
             return done
+        session = session.with_rows()
         storage.begin(session.study, session.identity)
         work = at_work(session, workers, listener, stack)
         stored = storage.trials(session.study.key)
@@ -332,6 +334,9 @@ def at_work(session: StudySession, workers: Workers, listener: Listener, stack: 
     assert executor is not None
     executor.open(session.rows)
     known = storage.trials(study.key)
+    for trial in known:
+        if trial.outcome is not None:  # what MLflow has of them already is not written again
+            tracker.log(trial)
     dispatcher = Dispatcher(
         executor=executor,
         ledger=writer,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from capsearch.families.dense import shown_settings
 from capsearch.listeners.words import clock, network
 from capsearch.probe import ALL, Probe
 from capsearch.records import Candidate, DataProfile, Estimate, StudyRecord
@@ -180,10 +181,8 @@ def _accuracy(record: StudyRecord, point: Estimate) -> float:
 
 
 def _settings(candidate: Candidate) -> list[str]:
-    """What is set beside the layers, and not off."""
-    found = {"L1": candidate.l1, "L2": candidate.l2, "dropout": candidate.dropout}
-    shown = [f"{name} {value:.2g}" for name, value in found.items() if value]
-    return [*shown, f"learning rate {candidate.learning_rate:.2g}"]
+    """What is set beside the layers, and not as by default."""
+    return [f"{title} {text}" for _, title, text in shown_settings(candidate, [candidate])]
 
 
 def _minute(moment: str) -> str:

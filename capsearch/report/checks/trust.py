@@ -2,9 +2,9 @@
 
 from capsearch.records import StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
+from capsearch.selection.uncertainty import HALF
 
 APART = 1e-3  # of a row's losses; rounding alone explains less
-STABLE = 0.5  # share of resamples; a choice that fewer make is not the data's
 
 
 def margin(record: StudyRecord) -> Answer:
@@ -30,7 +30,7 @@ def stability(record: StudyRecord) -> Answer:
     uncertainty = record.uncertainty
     share = f"{100 * uncertainty.stability:.0f} % of {uncertainty.resamples:,}"
     said = f"{share} resamples of rows and seeds choose the same network"
-    return ok(said) if uncertainty.stability >= STABLE else warning(f"unstable choice: only {said}")
+    return ok(said) if uncertainty.stability >= HALF else warning(f"unstable choice: only {said}")
 
 
 def decided(record: StudyRecord) -> Answer:
