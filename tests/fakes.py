@@ -18,9 +18,10 @@ from capsearch.executors import Rows as RowsRef
 from capsearch.families.space import count_parameters
 from capsearch.randomness import initial_weights
 from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, Trial, digest_of
-from capsearch.search import STRATEGIES, Dispatcher, Plan, Question
+from capsearch.search import Dispatcher, Plan, Question
 from capsearch.session import new_study
 from capsearch.spec import StudySpec
+from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyStorage, StudyWriter
 
 ROWS = 50  # of the fake validation split

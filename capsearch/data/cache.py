@@ -40,10 +40,18 @@ class Prepared:
 
 
 def default_root() -> Path:
-    """CAPSEARCH_CACHE, or the user's cache folder."""
+    """CAPSEARCH_CACHE, or the user's cache folder. Raises BadRequest when nobody knows of one."""
     if named := os.environ.get("CAPSEARCH_CACHE"):
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "capsearch"
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "capsearch"
+    try:
+        return Path.home() / ".cache" / "capsearch"
+    except RuntimeError:  # no HOME, and a user id that the system has no name for
+        raise BadRequest(
+            f"user id {os.getuid()} has no home folder for prepared data; name a folder for it "
+            "with --cache or CAPSEARCH_CACHE"
+        ) from None
 
 
 def prepare(source: Source, name: str, root: Path) -> Prepared:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from capsearch.families.dense import shown_settings
 from capsearch.probe import ALL, Probe
 from capsearch.records import DataProfile, StudyRecord
 from capsearch.report import facts
@@ -121,8 +122,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     """What was chosen, why, what it scores and costs, how sure that is, and what to check."""
     choice, chosen, uncertainty = record.choice, record.choice.selected, record.uncertainty
     named = f"{network(chosen.candidate.units)}, {chosen.parameters:,} parameters"
-    set_ = [f"{name} {text}" for name, text in facts.settings(chosen.candidate).items()]
-    yield "Selected", ", ".join([named, *(each for each in set_ if not each.endswith("–"))])
+    settings = shown_settings(chosen.candidate, [chosen.candidate])
+    yield "Selected", ", ".join([named, *(f"{title} {text}" for _, title, text in settings)])
     yield "Why", f"rule {choice.rule}: {choice.reason.rstrip('.')}"
     yield "Test", _tested(record)
     if chosen != choice.best:

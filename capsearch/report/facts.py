@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from capsearch.records import Candidate, DataProfile, StudyRecord, TestScore, Uncertainty
+from capsearch.records import DataProfile, StudyRecord, TestScore, Uncertainty
 
 
 def stability(uncertainty: Uncertainty) -> str:
@@ -41,14 +41,3 @@ def shared_rows(profile: DataProfile) -> str:
     pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
     said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
     return ", ".join(said) or "no row appears in more than one split"
-
-
-def settings(candidate: Candidate) -> dict[str, str]:
-    """What is set beside the layers, by its name; a dash for what is off."""
-    found = {
-        "L1": candidate.l1,
-        "L2": candidate.l2,
-        "dropout": candidate.dropout,
-        "learning rate": candidate.learning_rate,
-    }
-    return {name: f"{value:.2g}" if value else "–" for name, value in found.items()}

@@ -7,8 +7,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
+from capsearch.families.dense import shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import facts, overfit
 from capsearch.words import clock, described, minute, network
@@ -61,6 +62,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
     environment.filters |= {"clock": clock, "minute": minute, "network": network}
     environment.filters |= {"described": described, "spread": _spread, "around": _around}
     pair, baselines = overfit.pair_to_compare(record), overfit.baselines(record)
+    shown = [e.candidate for e in record.estimates] + [o.candidate for o in baselines]
     return environment.get_template("page.html").render(
         record=record,
         study=record.study,
@@ -74,7 +76,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         times=record.choice.best.parameters / record.choice.selected.parameters,
         figures={name: _inline(name, svg) for name, svg in drawn.items()},
         facts=facts,
-        columns=_columns(record, baselines),
+        settings=partial(shown_settings, among=shown),
         pair=pair,
         words=overfit.in_words(*pair),
         baselines=baselines,
@@ -83,12 +85,6 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         bands=_bands(record),
         question=json.dumps(record.study.question, indent=2),
     )
-
-
-def _columns(record: StudyRecord, baselines: Sequence[overfit.Overfit]) -> list[str]:
-    """The settings that are not off in every network shown."""
-    shown = [facts.settings(one.candidate) for one in (*record.estimates, *baselines)]
-    return [name for name in shown[0] if any(each[name] != "–" for each in shown)]
 
 
 def _failed_baselines(record: StudyRecord) -> list[tuple[str, str]]:

@@ -105,7 +105,7 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
     The second kind keeps a small network in the race that lost its rung to a larger one by a hair.
     The first kind stays in even when it is worse than a smaller one: single trials are noisy, and
-    the curve must show from which size on larger networks gain nothing. Failed trials are never finalists.
+    the curve must show from which size on larger networks gain nothing. No failed trial is one.
     """
     done = [t for t in trials if t.outcome and t.outcome.complete]
     winners = {t.rung: t for t in sorted(done, key=loss_of, reverse=True)}

@@ -6,7 +6,6 @@ import subprocess
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-
 from typing import Any
 
 import pytest

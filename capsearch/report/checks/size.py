@@ -1,26 +1,26 @@
 """Is the space wide enough, and the curve what capacity makes it?"""
 
-from collections.abc import Iterator
-from math import log
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from capsearch.families.dense import dimensions
 from capsearch.records import Candidate, StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 from capsearch.selection import CapacityCurve, Contrasts, tables_of
-
-NEAR = 0.02  # of a range, on its own scale: nearer to an end than this is on the edge
-UNLIKELY = 0.025  # one-sided level of all comparisons of CS015 together
+from capsearch.selection.contrasts import TAIL
+from capsearch.selection.curve import name_of
 
 
 def largest(record: StudyRecord) -> Answer:
-    """CS001: the best size against the largest rung."""
+    """CS001: the best size against the largest size band."""
     edges, best = record.study.ladder, record.choice.best
     if len(edges) <= 2:
-        return not_applicable("the space has one rung only")
+        return not_applicable("the space has only one size band")
     if best.parameters >= edges[-2]:
         return warning(
-            "the best size lies on the highest rung: larger networks may do better still"
+            "the best network is in the largest size band: even larger ones may do better"
         )
-    return ok("the best size lies below the highest rung")
+    return ok("the best network is smaller than those of the largest size band")
 
 
 def smallest(record: StudyRecord) -> Answer:
@@ -31,75 +31,55 @@ def smallest(record: StudyRecord) -> Answer:
     if chosen.parameters <= least:
         return warning(
             f"the selected network is the smallest that the space allows ({least:,} parameters): "
-            "a smaller one might do"
+            "an even smaller one may be enough"
         )
-    return ok("the space holds networks smaller than the selected one")
+    return ok("the space has smaller networks than the selected one")
 
 
 def settings(record: StudyRecord) -> Answer:
     """CS003: every searched setting of the best and the selected network against its range."""
-    space = record.study.question["space"]
-    on_edge: dict[str, list[str]] = {}
+    space, on_edge = record.study.question["space"], dict[str, list[str]]()
     for role, found in (("best", record.choice.best), ("selected", record.choice.selected)):
         for what in _on_edge(found.candidate, space):
             on_edge.setdefault(what, []).append(role)
     if not on_edge:
-        return ok("no setting of the best or the selected network lies on the edge of its range")
-    listed = [f"{' and '.join(roles)} {what}" for what, roles in on_edge.items()]
-    lies = "lies" if len(listed) == 1 else "lie"
-    edge = "edge of its range" if len(listed) == 1 else "edges of their ranges"
-    return warning(f"{', '.join(listed)} {lies} on the {edge}")
+        return ok("no setting of the best or the selected network is at the edge of its range")
+    listed = [f"{what} of the {' and '.join(roles)}" for what, roles in on_edge.items()]
+    return warning(
+        f"at the edge of what was searched: {', '.join(listed)}; with a wider range a better "
+        "network may be found"
+    )
+
+
+def _on_edge(candidate: Candidate, space: Mapping[str, Any]) -> Iterator[str]:
+    """Each setting on the edge of its range, with its value."""
+    for dimension in dimensions():
+        value, said = dimension.of(candidate), space.get(dimension.name)
+        if said is not None and dimension.searched(said).on_edge(value):
+            yield f"{dimension.title} ({dimension.text(value)})"
 
 
 def lagging(record: StudyRecord) -> Answer:
     """CS015: a larger network can do what a smaller one does; one that does not was not found.
 
     Each is compared with the best of the smaller ones, paired by example, seeds counted
-    (`selection.Contrasts`); the level is divided among the comparisons (Bonferroni).
+    (`selection.Contrasts`); the level of all together is divided among them (Bonferroni).
     """
     points = record.estimates
     if len(points) < 2:
-        return not_applicable("there is one finalist only")
+        return not_applicable("only one network was compared")
     curve = CapacityCurve(points)
     contrasts = Contrasts.of(tables_of(curve, record.replicates))
-    half, found = contrasts.half_width(UNLIKELY / (len(points) - 1)), list[str]()
+    half, found = contrasts.half_width(TAIL / (len(points) - 1)), list[str]()
     for larger in range(1, len(points)):
         lowest = min(range(larger), key=lambda i: points[i].mean)
         behind = contrasts.gap[larger, lowest]
         if behind > half[larger, lowest]:
-            one, other = points[larger].candidate.label, points[lowest].candidate.label
-            found.append(f"{one} ({behind:.4f} above {other})")
+            one, other = (name_of(points[i]) for i in (larger, lowest))
+            found.append(f"{one} ({behind:.4f} worse than {other})")
     if found:
         return warning(
-            f"clearly worse than a smaller network: {', '.join(found)}; with more trials on its "
-            "rung a better one may be found"
+            f"larger but clearly worse: {', '.join(found)}; more trials may find a better network "
+            "of that size"
         )
     return ok("no finalist is clearly worse than a smaller one")
-
-
-def _on_edge(candidate: Candidate, space: dict[str, dict[str, float] | None]) -> Iterator[str]:
-    """Each setting on the edge, with its value. An end at 'none' is no edge."""
-    for name in ("dropout", "l1", "l2", "learning_rate"):
-        reach, value = space.get(name), getattr(candidate, name)
-        if reach is None or value == 0.0 or reach["low"] == reach["high"]:
-            continue
-        at_low, at_high = _ends(value, reach)
-        if at_high or (at_low and not reach["off"] and reach["low"] > 0.0):
-            yield f"{_NAMES[name]} ({value:.2g})" if name != "dropout" else f"dropout ({value:.2f})"
-    layers, units = space["layers"], space["units"]
-    if layers and layers["low"] < layers["high"] == len(candidate.units):
-        yield f"number of layers ({len(candidate.units)})"
-    if units and units["low"] < units["high"] == max(candidate.units, default=0):
-        yield f"width ({max(candidate.units)} units)"
-
-
-_NAMES = {"l1": "L1", "l2": "L2", "learning_rate": "learning rate"}
-
-
-def _ends(value: float, reach: dict[str, float]) -> tuple[bool, bool]:
-    """Whether a value is on the low and the high edge of a range, on the scale of its draws."""
-    low, high, at = reach["low"], reach["high"], value
-    if reach["log"]:
-        low, high, at = log(low), log(high), log(value)
-    share = (at - low) / (high - low)
-    return share <= NEAR, share >= 1.0 - NEAR
