@@ -1,12 +1,25 @@
-"""Addresses of stores that may hold a password, and keeping it out of what people read. Pure."""
+"""Addresses of stores: made of a path, and kept from showing the password in them. Pure."""
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 HIDDEN = "***"
 _USER = re.compile(r"^(?P<scheme>[^:/?#]+://)(?P<user>[^:/@]*)(?::(?P<password>.*))?@(?P<rest>.*)$")
 _ANY_USER = re.compile(r"(?<=://)([^\s:/@'\"]*):[^\s@'\"]+@")
 _SECRET = re.compile(r"(?i)((?:password|passwd|pwd|token|secret)=)[^&\s'\"]+")
+
+
+def sqlite_address(file: Path) -> str:
+    """The address of a SQLite file, whatever its path contains: '?' and '#' end one elsewhere."""
+    from sqlalchemy import URL  # a tenth of a second, which help does not need
+
+    path = str(file.absolute())
+    plain = URL.create("sqlite", database=path)
+    if path in str(plain):
+        return str(plain)
+    # MLflow takes what follows sqlite:/// for a path as it stands, and would make its folders.
+    return str(plain.set(drivername="sqlite+pysqlite"))
 
 
 def shown(address: str) -> str:

@@ -114,6 +114,7 @@ class FinalEvaluation:
             except ChildFailed as failure:
                 if last:
                     raise CapsearchError(f"the final evaluation failed: {failure}") from failure
+        raise AssertionError("the second try returns or raises")
 
     def _answer(self, call: "Future[Any]") -> Any:
         """Within the time of a training, and before the deadline."""

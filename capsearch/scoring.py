@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -47,11 +48,11 @@ def probabilities(weights: Sequence[np.ndarray], x: np.ndarray | sparse.csr_matr
     `weights`: kernel, bias, kernel, bias ...; rectified linear units, a sigmoid at the end.
     """
     layers = list(zip(weights[::2], weights[1::2], strict=True))
-    values = x
+    values: Any = x
     for number, (kernel, bias) in enumerate(layers, 1):
         values = np.asarray(values @ kernel + bias)
         if number < len(layers):
             values = np.maximum(values, 0.0)
-    logits = values.ravel().astype(np.float64)
+    logits = np.asarray(values).ravel().astype(np.float64)
     found: np.ndarray = np.exp(-np.logaddexp(0.0, -logits)).astype(np.float32)
     return found

@@ -5,15 +5,17 @@ no number is kept twice, and none is decided twice.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from capsearch.config import RunConfig
+from capsearch.config import RunConfig, usable_cores
+from capsearch.credentials import shown
 from capsearch.data import cache
+from capsearch.data.options import stated
 from capsearch.data.source import SourceRef
 from capsearch.engines.registry import DEFAULT, engine_id, engine_of
 from capsearch.errors import BadRequest
@@ -21,9 +23,10 @@ from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
 from capsearch.records import Opening, Study, StudyRecord, TestScore, Trial, digest_of
 from capsearch.report.checks import with_checks
-from capsearch.search import STRATEGIES, Question, Sampling
+from capsearch.search import Question
 from capsearch.spec import StudySpec, find, read
-from capsearch.storage import StudyRow, StudyStorage
+from capsearch.spec.strategies import STRATEGIES, Sampling
+from capsearch.storage import StudyRow, StudyStorage, exists
 
 LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
 
@@ -53,8 +56,32 @@ class StudySession:
     def model_folder(self, choice: str) -> Path:
         return self.config.root / "models" / self.study.key / choice
 
+    def with_rows(self) -> "StudySession":
+        """The same session with its rows prepared. Raises BadRequest when they are others now."""
+        if self.rows is not None:
+            return self
+        found = cache.prepare(self.source.open(), self.source.name, self.config.cache)
+        if found.profile.fingerprints != self.study.data.fingerprints:
+            raise BadRequest(
+                f"the rows of {self.source.name} are no longer those that {self.study.name} was "
+                "run on. Put the data back, or ask again under another name"
+            )
+        return replace(self, rows=Rows(found.key, found.folder))
+
     def row(self) -> StudyRow | None:
         return self.storage.row(self.study.key)
+
+    def begun(self) -> StudyRow:
+        """The row of a study that has begun."""
+        row = self.row()
+        assert row is not None
+        return row
+
+    @property
+    def folder(self) -> Path:
+        """Of the prepared rows of a study that is worked on."""
+        assert self.rows is not None
+        return self.rows.folder
 
     def opening(self) -> Opening | None:
         """This question's opening of the test split, by this version or an earlier one."""
@@ -65,8 +92,8 @@ class StudySession:
         row = self.row()
         if row is None or row.decision is None:
             raise BadRequest(
-                f"{self.study.name} is not complete in {self.storage.shown}: run `capsearch study "
-                f"{self.study.name}` first"
+                f"{self.study.name} has no choice yet in {self.storage.shown}. Run `capsearch "
+                f"study {self.study.name}` to its end first"
             )
         ended = [t for t in self.storage.trials(self.study.key) if t.outcome is not None]
         opening, score = self.opening(), None
@@ -113,7 +140,8 @@ def open_session(
     opened = source.open()
     identity = opened.identity()
     same = [row for row in stored if row.source == identity]
-    if same and same[-1].document is not None:  # nothing will be trained: no rows are needed
+    if same and same[-1].document is not None:  # nothing may be left to train: no rows are read
+        _engine(same[-1], config)
         return _session(same[-1], source, identity, storage, config, None)
     engine = _engine(same[-1] if same else None, config)
     engine_known(engine)
@@ -128,45 +156,52 @@ def open_session(
     return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
 
 
-def shown_session(
-    name: str, spec: StudySpec, source: SourceRef, config: RunConfig, storage: StudyStorage
-) -> StudySession:
-    """The latest stored study of this question, to be shown: no data are read.
+@contextmanager
+def stored_session(name: str, spec: StudySpec, config: RunConfig) -> Iterator[StudySession]:
+    """The latest stored study of this question, to be shown: no data are read, nothing is made.
 
     Raises BadRequest when there is none.
     """
-    stored = stored_studies(name, spec, storage)
-    if not stored:
-        raise BadRequest(
-            f"{name}: this study was never run in {storage.shown}. Run `capsearch study {name}`"
-        )
-    return _session(stored[-1], source, stored[-1].source, storage, config, None)
+    never = BadRequest(
+        f"{name}: this study was never run in {shown(config.storage)}. Run `capsearch study "
+        f"{name}` first"
+    )
+    if not exists(config.storage):
+        raise never
+    with closing(StudyStorage(config.storage)) as storage:
+        stored = stored_studies(name, spec, storage)
+        if not stored:
+            raise never
+        source = SourceRef(spec.data)
+        yield _session(stored[-1], source, stored[-1].source, storage, config, None)
 
 
 def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
     """Raise BadRequest unless this study has a choice that can be tested."""
-    with closing(StudyStorage(config.storage)) as storage:
-        stored = stored_studies(name, spec, storage)
-        if not stored or stored[-1].decision is None:
-            raise BadRequest(
-                f"{name}: there is no choice to test in {storage.shown}. Run `capsearch study "
-                f"{name} --hold-test` first"
-            )
+    with stored_session(name, spec, config) as session:
+        session.record()
 
 
 def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:
     """The stored studies that ask this question, oldest first: of one data set each."""
-    digest = digest_of(spec.identity)
+    digest = digest_of(identity_of(spec))
     return [row for row in storage.rows(name) if row.digest == digest]
 
 
 def new_study(name: str, spec: StudySpec, profile: Any, engine: str) -> tuple[Study, Space]:
     """The study that a question is about these data, and its space."""
     space = spec.space_for(profile.features)
-    sampling = STRATEGIES[spec.search.strategy].as_dict()
+    sampling = asdict(STRATEGIES[spec.search.strategy])
     question = spec.question | {"sampling": sampling}
     edges = ladder(space, spec.search.rungs)
-    return Study(name, question, profile, edges, engine, spec.identity), space
+    digest = digest_of(identity_of(spec))
+    return Study(name, question, profile, edges, engine, digest), space
+
+
+def identity_of(spec: StudySpec) -> dict[str, Any]:
+    """What tells this question from every other, the options of its data source included."""
+    source = SourceRef(spec.data).open()
+    return spec.model_copy(update={"data": stated(source, spec.data)}).identity
 
 
 def read_study(name: str) -> tuple[Path, StudySpec]:
@@ -205,13 +240,14 @@ def former_digest(spec: StudySpec) -> str:
     Its openings of the test split count for good. Fields that the first version did not know are
     to be left out here.
     """
-    sampling = STRATEGIES[spec.search.strategy].as_dict()
+    sampling = asdict(STRATEGIES[spec.search.strategy])
     for later in ("patience", "window"):
         sampling.pop(later)
-    sampling["sampler"] = sampling.pop("sampler_name")
     if STRATEGIES[spec.search.strategy].by_rung:
         sampling |= {"patience": 2, "window": 3}
-    return digest_of(spec.question | {"sampling": sampling})
+    question = spec.question
+    question["search"].setdefault("grow", True)
+    return digest_of(question | {"sampling": sampling})
 
 
 def in_order(trial: Trial) -> tuple[Any, ...]:
@@ -236,18 +272,18 @@ def _session(
     """A stored study goes on with the defaults it was begun with."""
     asked = {key: value for key, value in row.question.items() if key != "sampling"}
     spec = StudySpec.from_question(asked)
-    sampling = Sampling.from_dict(row.question["sampling"])
-    study = Study(row.name, row.question, row.profile, row.ladder, row.engine, spec.identity)
+    sampling = Sampling(**row.question["sampling"])
+    study = Study(row.name, row.question, row.profile, row.ladder, row.engine, row.digest)
     space = spec.space_for(row.profile.features)
     return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
 
 
 def _engine(row: StudyRow | None, config: RunConfig) -> str:
     """The id of the engine that trains: the stored one for good. Raises BadRequest."""
-    threads = config.limits.threads
     if row is None:
+        threads = config.threads or (1 if config.dask else usable_cores())
         return engine_id(config.engine or DEFAULT, threads)
-    kind, fixed = engine_of(row.engine)
+    _, fixed = engine_of(row.engine)
     stored = row.engine.partition("/")[0]
     if config.engine is not None and config.engine != stored:
         raise BadRequest(

@@ -8,8 +8,8 @@ from capsearch import __version__
 
 EXIT_CODES = """
 Exit codes: 0 done, or nothing to do; 1 the study failed; 2 bad request (usage, study file, data);
-3 stopped early, resumable; 4 refused: the test split would be opened again for another choice;
-5 a store could not be reached; 130, 143 after SIGINT, SIGTERM, state saved.
+3 stopped early, the same command continues; 4 refused: the test split would be opened again for
+another choice; 5 a store could not be reached; 130, 143 after SIGINT, SIGTERM, state saved.
 """
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     epilog="Example: capsearch study imdb",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # help is plain text: what is in brackets is no markup
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

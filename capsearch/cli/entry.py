@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from capsearch import signals
@@ -11,28 +13,38 @@ from capsearch.errors import CapsearchError
 
 def main() -> NoReturn:
     """Entry point: every error that capsearch raises ends in its message and exit code."""
-    signals.unwind(lambda stopped: _say(str(stopped)))
-    try:
+    with ending(_say):
         app()
-    except (Exception, signals.Stopped) as error:
-        _end(signals.heard() or error)
     sys.exit(0)
 
 
-def _end(error: BaseException) -> NoReturn:
-    if isinstance(error, signals.Stopped):
-        _say(str(error))
-        # All is put away. Taking the interpreter apart may take longer than we have, unwatched.
-        os._exit(error.exit_code)
-    if isinstance(error, CapsearchError):
-        _say(str(error))
-        sys.exit(error.exit_code)
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    raise error
+@contextmanager
+def ending(say: Callable[[str, int], None]) -> Iterator[None]:
+    """End the process for an error or a signal inside, in capsearch's one way.
+
+    A signal goes before whatever errors it left behind.
+
+    Args:
+        say: Tells the user; called once, with the message and the exit code. It may be called in
+            another thread, when saving the state takes too long after a signal.
+    """
+    signals.install_handlers(lambda stopped: say(str(stopped), stopped.exit_code))
+    try:
+        yield
+    except (Exception, signals.Stopped) as error:
+        cause = signals.received() or error
+        if isinstance(cause, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if not isinstance(cause, (CapsearchError, signals.Stopped)):
+            raise
+        say(str(cause), cause.exit_code)
+        if isinstance(cause, signals.Stopped):
+            # All is put away. Taking the interpreter apart may take longer than we have, unwatched.
+            os._exit(cause.exit_code)
+        sys.exit(cause.exit_code)
 
 
-def _say(message: str) -> None:
+def _say(message: str, _: int) -> None:
     for line in message.splitlines():
         print(f"capsearch: {line}", file=sys.stderr, flush=True)

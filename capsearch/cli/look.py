@@ -1,8 +1,6 @@
-"""`capsearch report`, `list`, `ui` and `data`: what shows."""
+"""`capsearch report`, `list` and `data`: what shows."""
 
-import os
 from contextlib import closing
-from typing import Annotated
 
 import typer
 
@@ -19,10 +17,7 @@ from capsearch.cli.options import (
     run_config,
     stderr,
     storage_url,
-    tracking_address,
 )
-from capsearch.credentials import shown
-from capsearch.errors import BadRequest
 
 
 @app.command(epilog="Example: capsearch report imdb")
@@ -34,24 +29,21 @@ def report(
     tracking_uri: TrackingUri = None,
     cache: Cache = None,
 ) -> None:
-    """Make the report of a complete study anew, from its storage; prints the path."""
-    from capsearch.data.source import SourceRef
+    """Rebuild the report of a finished study (no training)."""
     from capsearch.report.page import write
-    from capsearch.session import read_study, shown_session
-    from capsearch.storage import StudyStorage
+    from capsearch.session import read_study, stored_session
 
     config = run_config(context, root, storage, tracking_uri, cache)
     path, spec = read_study(name)
-    with closing(StudyStorage(config.storage)) as opened:
-        session = shown_session(path.stem, spec, SourceRef(spec.data), config, opened)
+    with stored_session(path.stem, spec, config) as session:
         row = session.row()
         print(write(session.record(), session.reports, row.tracking if row else None).page)
 
 
 @app.command("list", epilog="Example: capsearch list")
 def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) -> None:
-    """List the studies that can be named, and those in the storage with their state."""
-    from capsearch.listeners.terminal import show_studies
+    """List available studies and the ones already run."""
+    from capsearch.listeners.tables import show_studies
     from capsearch.spec import known
     from capsearch.storage import StudyRow, StudyStorage, exists
 
@@ -64,29 +56,10 @@ def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) ->
     show_studies(stderr(), sorted(known()), rows)
 
 
-@app.command(epilog="Example: capsearch ui --port 5000")
-def ui(
-    context: typer.Context,
-    root: Root = ROOT,
-    tracking_uri: TrackingUri = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
-) -> None:
-    """Become the MLflow UI on loopback, over the right store; Ctrl-C ends it."""
-    from capsearch.tracking import ui_command
-
-    refuse_passwords(context)
-    uri = tracking_address(root, tracking_uri)
-    if uri.startswith("http"):
-        raise BadRequest(f"--tracking-uri {shown(uri)}: a server has its own UI, at this address")
-    command, more = ui_command(uri, root, port)
-    stderr().print(f"MLflow UI at http://127.0.0.1:{port} (Ctrl-C ends it)", highlight=False)
-    os.execve(command[0], command, os.environ | more)  # signals reach the server itself
-
-
 @app.command(epilog="Example: capsearch data imdb")
 def data(name: Name, cache: Cache = None) -> None:
-    """Show a study's data: sizes, balance, rows shared by splits, fingerprints."""
-    from capsearch.listeners.terminal import show_data
+    """Show a study's data: sizes, balance, rows in two splits."""
+    from capsearch.listeners.tables import show_data
     from capsearch.session import prepared, read_study
 
     show_data(stderr(), prepared(read_study(name)[1], cache_root(cache)).profile)

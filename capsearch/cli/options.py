@@ -1,8 +1,6 @@
 """The options that several commands share, and what they come to."""
 
-import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
@@ -11,62 +9,74 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from capsearch import signals
-from capsearch.credentials import shown
-from capsearch.errors import BadRequest, CapsearchError
+from capsearch.cli.entry import ending
+from capsearch.credentials import shown, sqlite_address
+from capsearch.errors import BadRequest
 
 if TYPE_CHECKING:
     from capsearch.config import RunConfig
     from capsearch.deadline import Deadline
+    from capsearch.listeners import Listener
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
 Root = Annotated[
     Path,
-    typer.Option(envvar="CAPSEARCH_ROOT", help="Folder of the default stores, reports and models."),
+    typer.Option(envvar="CAPSEARCH_ROOT", help="Folder for reports, models and both databases."),
 ]
 Storage = Annotated[
     str | None,
     typer.Option(
         envvar="CAPSEARCH_STORAGE",
-        show_envvar=True,
-        help="Database of the studies: sqlite:///FILE or postgresql+psycopg://... "
-        "[default: ROOT/studies.db]",
+        help="Database of studies: sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
+        show_default="ROOT/studies.db",
     ),
 ]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow. [default: ROOT/mlflow.db]"
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow database or server: sqlite:///FILE or http://HOST:PORT.",
+        show_default="ROOT/mlflow.db",
     ),
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(envvar="CAPSEARCH_CACHE", help="Prepared data. [default: ~/.cache/capsearch]"),
+    typer.Option(
+        envvar="CAPSEARCH_CACHE",
+        help="Folder for prepared data.",
+        show_default="~/.cache/capsearch",
+    ),
 ]
 Engine = Annotated[
     str | None,
     typer.Option(
         envvar="CAPSEARCH_ENGINE",
-        help="How to train: packed (many networks at once) or fit (Keras' own loop). Default: as "
-        "the study was begun, or packed.",
+        help="What trains: packed (compiled, many networks at once) or fit (Keras' own loop).",
+        show_default="as the study was begun, or packed",
     ),
 ]
 Threads = Annotated[
-    int, typer.Option(min=0, help="Processor cores to train on; 0 = all that are usable.")
+    int, typer.Option(min=0, help="Processor cores to train on; 0 = all that may be used.")
 ]
 Timeout = Annotated[float, typer.Option(min=1.0, help="Seconds that one training may take.")]
 Memory = Annotated[
-    float, typer.Option(min=0.0, help="GB that a process that trains may take; 0 = no limit.")
+    float, typer.Option(min=0.0, help="GB that one training process may use; 0 = no limit.")
 ]
 Wait = Annotated[
     bool, typer.Option("--wait", help="If this study is already running, wait for it.")
 ]
 Until = Annotated[
     str | None,
-    typer.Option("--deadline", help="Be done in this time, such as 45m, 2h or 1h30m, or exit 3."),
+    typer.Option(
+        "--deadline",
+        help="Stop after this time, such as 45m, 2h or 1h30m, with exit code 3. The same command "
+        "continues.",
+    ),
 ]
 LogFormat = Annotated[
-    Literal["text", "json"], typer.Option(help="json: one object a line on stderr, for collectors.")
+    Literal["text", "json"],
+    typer.Option(help="Progress on stderr: text for people, json (an object a line) for logs."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 ROOT = Path("mlruns")
@@ -97,7 +107,7 @@ def run_config(
     from capsearch.executors.base import Limits
 
     refuse_passwords(context)
-    each = threads or max(usable_cores() // workers, 1)
+    each = threads or (1 if more.get("dask") else max(usable_cores() // workers, 1))
     return RunConfig(
         root=root.absolute(),
         storage=storage_url(root, storage),
@@ -138,25 +148,21 @@ def deadline_of(text: str | None) -> "Deadline":
 
 
 @contextmanager
-def watcher(log_format: str, name: str) -> Iterator[Any]:
-    """The display, or the log, which then also says how the command ends."""
-    from capsearch.listeners.json_lines import JsonLog
-    from capsearch.listeners.terminal import Progress
+def listening(log_format: str, name: str) -> Iterator["Listener"]:
+    """Who listens to the study of this name; it also says how the command ends.
 
-    if log_format == "text":
-        with Progress(stderr(), name) as progress:
-            yield progress
+    Call it before anything slow is imported: something is seen from then on.
+    """
+    from capsearch.listeners.json_lines import JsonLines
+    from capsearch.listeners.terminal import Terminal
+
+    if log_format == "json":
+        log = JsonLines(name)
+        with ending(log.failed):
+            yield log
         return
-    log = JsonLog(name)
-    signals.unwind(lambda stopped: log.failed(str(stopped), stopped.exit_code))
-    try:
-        yield log
-    except (CapsearchError, signals.Stopped) as error:
-        cause = signals.heard() or error
-        log.failed(str(cause), cause.exit_code)
-        if isinstance(cause, signals.Stopped):
-            os._exit(cause.exit_code)  # as without a log: all is put away
-        sys.exit(cause.exit_code)
+    with Terminal(stderr(), name) as terminal, ending(terminal.failed):
+        yield terminal
 
 
 def cache_root(cache: Path | None) -> Path:
@@ -166,8 +172,8 @@ def cache_root(cache: Path | None) -> Path:
 
 
 def storage_url(root: Path, storage: str | None) -> str:
-    return storage or f"sqlite:///{root.absolute() / 'studies.db'}"
+    return storage or sqlite_address(root / "studies.db")
 
 
 def tracking_address(root: Path, uri: str | None) -> str:
-    return uri or f"sqlite:///{root.absolute() / 'mlflow.db'}"
+    return uri or sqlite_address(root / "mlflow.db")

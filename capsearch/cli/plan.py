@@ -37,20 +37,36 @@ def schedule(
     root: Root = ROOT,
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
-    workers: Annotated[int, typer.Option(min=1, max=1000, help="Workers on the study.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=1000, help="Training processes on each machine.")
+    ] = 1,
+    machines: Annotated[
+        int,
+        typer.Option(
+            min=1, max=1000, help="For kubernetes: machines. One drives, the others train."
+        ),
+    ] = 1,
     threads: Threads = 0,
     deadline: Annotated[
         str | None, typer.Option(help="Stop in time for it, such as 45m; go on next time.")
     ] = None,
-    image: Annotated[str, typer.Option(help="For kubernetes.")] = f"capsearch:{__version__}",
+    image: Annotated[
+        str, typer.Option(help="For kubernetes: image with capsearch and your packages.")
+    ] = f"capsearch:{__version__}",
+    data_volume: Annotated[
+        str | None,
+        typer.Option(
+            help="For kubernetes: a PersistentVolumeClaim with data, seen below /data-in."
+        ),
+    ] = None,
 ) -> None:
-    """Print a manifest by which cron, systemd, Kubernetes, Slurm or Airflow runs a study."""
-    from capsearch.schedule import Order, Times, render
+    """Print a job for cron, systemd, Kubernetes, Slurm or Airflow."""
+    from capsearch.schedule import ScheduleRequest, Times, render
     from capsearch.session import read_study
     from capsearch.spec import shipped
 
     path = read_study(name)[0]
-    order = Order.of(
+    request = ScheduleRequest.of(
         path,
         shipped=path in shipped().values(),
         at=Times.of(at),
@@ -62,8 +78,10 @@ def schedule(
         deadline=deadline,
         workers=workers,
         threads=threads,
+        machines=machines,
+        data_volume=data_volume,
     )
-    print(render(form, order), end="")
+    print(render(form, request), end="")
 
 
 @app.command(epilog="Example: capsearch probe rotten_tomatoes --seeds 3")
@@ -77,12 +95,12 @@ def probe(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs that a network may take.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """How much can each size learn by heart? Trains one network a rung on shuffled labels."""
+    """How much can each size memorise? Trains on shuffled labels."""
     from capsearch import probe as probing
     from capsearch.config import usable_cores
     from capsearch.engines.registry import DEFAULT, engine_id
     from capsearch.executors.base import Limits
-    from capsearch.listeners.terminal import show_probe
+    from capsearch.listeners.tables import show_probe
     from capsearch.session import new_study, prepared, read_study
 
     limits = Limits(threads or usable_cores(), trial_timeout)

@@ -21,8 +21,9 @@ from capsearch.cli.options import (
     TrackingUri,
     Until,
     Wait,
+    listening,
     run_config,
-    watcher,
+    stderr,
 )
 
 
@@ -83,9 +84,7 @@ def study(
     )  # fmt: skip
     path, spec = read_study(name)
     if dry_run:
-        from capsearch.estimate import show_estimate
-
-        show_estimate(path.stem, spec, config)
+        _estimate(path.stem, spec, config, as_json)
         return
     _run(path.stem, spec, config, log_format, as_json, if_changed=if_changed)
 
@@ -114,20 +113,27 @@ def test(
     _run(path.stem, spec, config, log_format, as_json)
 
 
+def _estimate(name: str, spec: Any, config: Any, as_json: bool) -> None:
+    from capsearch.data.source import SourceRef
+    from capsearch.dry_run import estimate
+    from capsearch.listeners.tables import show_estimate
+
+    found = estimate(name, spec, SourceRef(spec.data), config)
+    show_estimate(stderr(), found)
+    if as_json:
+        print(json.dumps(found.document(), indent=2, allow_nan=False))
+
+
 def _run(
     name: str, spec: Any, config: Any, log_format: str, as_json: bool, *, if_changed: bool = False
 ) -> None:
     from capsearch.data.source import SourceRef
-    from capsearch.run import run
 
-    with watcher(log_format, name) as listener:
+    with listening(log_format, name) as listener:
+        from capsearch.run import run
+
         result = run(name, spec, SourceRef(spec.data), config, listener)
-        if result.record is None:
-            listener.note(
-                f"{name}: an earlier version of capsearch completed this study; its test split is "
-                f"not opened again. Report: {result.document['report']}"
-            )
-        elif if_changed and not result.worked:
+        if if_changed and not result.worked:
             listener.note(f"{name}: nothing changed since it was completed")
         else:
             listener.result(result)

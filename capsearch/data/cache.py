@@ -40,17 +40,25 @@ class Prepared:
 
 
 def default_root() -> Path:
-    """CAPSEARCH_CACHE, or the user's cache folder."""
+    """CAPSEARCH_CACHE, or the user's cache folder. Raises BadRequest when nobody knows of one."""
     if named := os.environ.get("CAPSEARCH_CACHE"):
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "capsearch"
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "capsearch"
+    try:
+        return Path.home() / ".cache" / "capsearch"
+    except RuntimeError:  # no HOME, and a user id that the system has no name for
+        raise BadRequest(
+            f"user id {os.getuid()} has no home folder for prepared data; name a folder for it "
+            "with --cache or CAPSEARCH_CACHE"
+        ) from None
 
 
 def prepare(source: Source, name: str, root: Path) -> Prepared:
     """The prepared rows of a source, from the cache or made now. Raises BadRequest."""
     folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
     for _ in range(ATTEMPTS):
-        if _whole(folder):
+        if whole(folder):
             profile = DataProfile(**json.loads((folder / PROFILE).read_text()))
             return Prepared(folder, profile, rows_key(folder))
         _make(folder, source)
@@ -59,7 +67,7 @@ def prepare(source: Source, name: str, root: Path) -> Prepared:
 
 def load(folder: Path) -> SearchData:
     """The rows in a prepared folder. Raises CapsearchError when they are damaged."""
-    if not _whole(folder):
+    if not whole(folder):
         raise CapsearchError(f"{folder}: the prepared data is damaged; run again to rebuild it")
     return SearchData(_load_rows(folder, "train"), _load_rows(folder, "validation"))
 
@@ -115,7 +123,7 @@ def _put(making: Path, folder: Path) -> None:
         with suppress(OSError):
             making.replace(folder)
             return
-        if _whole(folder):
+        if whole(folder):
             return
         with suppress(FileNotFoundError):  # another process has just removed it
             damaged = folder.replace(making.with_name(making.name.replace("making", "damaged")))
@@ -123,7 +131,7 @@ def _put(making: Path, folder: Path) -> None:
     making.replace(folder)  # fails again, and says why
 
 
-def _whole(folder: Path) -> bool:
+def whole(folder: Path) -> bool:
     """The folder holds the files of its manifest, all of them unchanged, and no others."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())

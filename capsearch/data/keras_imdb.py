@@ -42,10 +42,10 @@ class KerasImdb:
     """25,000 reviews to train and validate on, and the official 25,000 to test on."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = KerasOptions.parse(options)
+        self.options = KerasOptions.parse(options)
 
     def identity(self) -> str:
-        return digest_of([PREPARATION, SHA256, self._options.model_dump()])
+        return digest_of([PREPARATION, SHA256, self.options.model_dump()])
 
     def search_data(self) -> SearchData:
         return self._corpus.search_data()
@@ -65,10 +65,10 @@ class KerasImdb:
             LabelledTexts(tuple(texts), np.array(labels, np.float32))
             for texts, labels in download()
         )
-        shares = {"validation": self._options.validation}
-        rows = split_rows(official.texts, official.labels, shares, self._options.seed)
+        shares = {"validation": self.options.validation}
+        rows = split_rows(official.texts, official.labels, shares, self.options.seed)
         splits = {name: official.take(numbers) for name, numbers in rows.items()}
-        return Corpus("keras_imdb", splits | {"test": test}, self._options.vocabulary)
+        return Corpus("keras_imdb", splits | {"test": test}, self.options.vocabulary)
 
 
 def download() -> tuple[Reviews, Reviews]:

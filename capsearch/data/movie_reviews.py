@@ -32,11 +32,11 @@ class MovieReviews:
 
     def __init__(self, rows: str, options: Mapping[str, Any]) -> None:
         self._rows = rows
-        self._options = SplitOptions.parse(options)
+        self.options = SplitOptions.parse(options)
 
     def identity(self) -> str:
         _verified_file()
-        return digest_of([PREPARATION, SHA256, self._rows, self._options.model_dump()])
+        return digest_of([PREPARATION, SHA256, self._rows, self.options.model_dump()])
 
     def search_data(self) -> SearchData:
         return self._corpus.search_data()
@@ -54,10 +54,10 @@ class MovieReviews:
         from capsearch.data import text
 
         everything = text.read_csv(_verified_file(), self._rows)
-        shares = {"validation": self._options.validation, "test": self._options.test}
-        rows = split_rows(everything.texts, everything.labels, shares, self._options.seed)
+        shares = {"validation": self.options.validation, "test": self.options.test}
+        rows = split_rows(everything.texts, everything.labels, shares, self.options.seed)
         splits = {name: everything.take(numbers) for name, numbers in rows.items()}
-        return text.Corpus(self._rows, splits, self._options.vocabulary)
+        return text.Corpus(self._rows, splits, self.options.vocabulary)
 
 
 Imdb = partial(MovieReviews, "imdb")

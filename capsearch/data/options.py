@@ -1,12 +1,12 @@
 """The `[data]` table of a built-in source, checked; every mistake in one BadRequest."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from capsearch.errors import BadRequest
+from capsearch.spec.sentences import sentences
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -22,25 +22,12 @@ class Options(BaseModel):
 
     @classmethod
     def parse(cls, table: Mapping[str, Any]) -> Self:
+        """The options in a table. Raises BadRequest with every mistake in it."""
         try:
             return cls.model_validate(dict(table))
         except ValidationError as error:
-            raise BadRequest(*(cls._sentence(each) for each in error.errors())) from error
-
-    @classmethod
-    def _sentence(cls, error: Any) -> str:
-        key = ".".join(["data", *map(str, error["loc"])])
-        if error["type"] == "extra_forbidden":
-            known = list(cls.model_fields)
-            near = get_close_matches(str(error["loc"][-1]), known, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
-            return f"{key}: unknown key. {hint}Known: source, {', '.join(known)}"
-        text = error["msg"].removeprefix("Value error, ").replace("Input should", "must")
-        return (
-            f"{key}: {text}"
-            if error["type"] == "value_error"
-            else (f"{key}: {text}, not {error['input']!r}")
-        )
+            known = ["source", *cls.model_fields]
+            raise BadRequest(*sentences(error, lambda _: known, "data")) from error
 
 
 class SplitOptions(Options):
@@ -56,3 +43,14 @@ class SplitOptions(Options):
                 "on: their sum must be below 1"
             )
         return self
+
+
+def stated(source: object, table: Mapping[str, Any]) -> dict[str, Any]:
+    """A [data] table as a study's identity holds it: without options at their default.
+
+    Only a built-in `source` tells its defaults; the table of any other is taken as it was given.
+    """
+    options = getattr(source, "options", None)
+    if not isinstance(options, Options):
+        return dict(table)
+    return {"source": table["source"]} | options.model_dump(exclude_defaults=True)

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from capsearch.engines.base import Trained
 from capsearch.errors import CapsearchError
@@ -54,6 +54,8 @@ class Pack:
     rows: str  # the key of their rows
     limits: Limits
     keep: bool = False
+
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}
 
 
 class Executor(Protocol):

@@ -45,6 +45,11 @@ class Guard:
     def abreast(self) -> int:
         return self._kind.abreast if self._threads > 1 else 1
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the process holds now."""
+        return self._child.memory if self._child is not None else 0
+
     def train_pack(
         self, pack: Pack, folder: Path, check: Callable[[], None] = lambda: None
     ) -> Sequence[Trained]:

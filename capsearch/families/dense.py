@@ -1,29 +1,86 @@
-"""A candidate as a Keras model.
+"""Dense networks: their settings, and a candidate as a Keras model.
 
 The model ends in one logit; `exported` adds the sigmoid, so that the saved model gives
 probabilities. L1 and L2 penalise every kernel and no bias; dropout follows every hidden layer.
+Keras is imported where a model is built and not before: it takes seconds, and whoever reads a study
+file needs the settings alone.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
+from capsearch.families.dimension import Choices, Dimension, Integers
 from capsearch.randomness import initial_weights
 from capsearch.records import Candidate
 
-OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
-    "adam": keras.optimizers.Adam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
+if TYPE_CHECKING:
+    import keras
+
+USUAL = Candidate(())
+OPTIMIZERS = {"adam": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}  # Keras' name of each
+
+LAYERS = Dimension(
+    "layers", "number of layers", kind=int, range=Integers, least=0, form="{}",
+    read=lambda candidate: len(candidate.units),
+)  # fmt: skip
+UNITS = Dimension(
+    "units", "width", kind=int, range=Integers, least=1, form="{} units",
+    read=lambda candidate: max(candidate.units, default=0),
+)  # fmt: skip
+SETTINGS = (
+    Dimension("l1", "L1", USUAL.l1, least=0),
+    Dimension("l2", "L2", USUAL.l2, least=0),
+    Dimension(
+        "dropout", "dropout", USUAL.dropout, least=0, below=1.0, form="{:.2f}", hidden=True
+    ),
+    Dimension("learning_rate", "learning rate", USUAL.learning_rate, above=0),
+    Dimension(
+        "batch_size", "batch size", USUAL.batch_size, int, Choices, least=1, form="{}"
+    ),
+    Dimension(
+        "optimizer", "optimizer", USUAL.optimizer, str, Choices, choices=OPTIMIZERS, form="{}"
+    ),
+)  # fmt: skip
+"""In the order in which they are drawn."""
+
+
+def dimensions() -> tuple[Dimension, ...]:
+    """All that a study can search, in the order in which it is drawn."""
+    return (LAYERS, UNITS, *SETTINGS)
+
+
+def candidate_of(units: Iterable[int], settings: Mapping[str, Any]) -> Candidate:
+    """What is at its default is left out, so that a new setting changes no candidate's key."""
+    known = {d.name: settings[d.name] for d in SETTINGS if settings[d.name] != d.default}
+    return Candidate.from_dict({"units": units} | known)
+
+
+def settings_of(candidate: Candidate) -> dict[str, Any]:
+    """Every setting but the layers, by its name: for JSON and MLflow."""
+    return {d.name: d.of(candidate) for d in SETTINGS}
+
+
+def shown_settings(
+    candidate: Candidate, among: Iterable[Candidate] = ()
+) -> list[tuple[str, str, str]]:
+    """Name, title and value of every setting but the layers, for people.
+
+    For a row of a table `among` are the candidates of all its rows: only settings that some of them
+    have otherwise than by default are worth a column.
+    """
+    rows = list(among)
+    columns = [d for d in SETTINGS if not rows or any(d.of(row) != d.default for row in rows)]
+    return [(d.name, d.title, d.text(d.of(candidate))) for d in columns]
 
 
 def build(
     candidate: Candidate, features: int, seed: int, *, sparse: bool = False
-) -> keras.Sequential:
+) -> "keras.Sequential":
     """An untrained model with a single logit as output. Input: float32, (batch, features)."""
+    import keras
+
     penalty = keras.regularizers.L1L2(candidate.l1, candidate.l2)
     layers: list[Any] = [keras.Input((features,), sparse=sparse)]
     for depth, width in enumerate(candidate.units):
@@ -36,14 +93,19 @@ def build(
     return model
 
 
-def optimizer(candidate: Candidate) -> keras.optimizers.Optimizer:
+def optimizer(candidate: Candidate) -> "keras.optimizers.Optimizer":
     """Keras' defaults but for the learning rate; SGD has momentum 0.9."""
+    import keras
+
     settings: dict[str, Any] = {"momentum": 0.9} if candidate.optimizer == "sgd" else {}
-    return OPTIMIZERS[candidate.optimizer](learning_rate=candidate.learning_rate, **settings)
+    kind = getattr(keras.optimizers, OPTIMIZERS[candidate.optimizer])
+    return kind(learning_rate=candidate.learning_rate, **settings)
 
 
-def exported(candidate: Candidate, features: int, weights: Sequence[np.ndarray]) -> keras.Model:
+def exported(candidate: Candidate, features: int, weights: Sequence[np.ndarray]) -> "keras.Model":
     """The trained model as users get it: dense float32 rows in, probabilities (batch, 1) out."""
+    import keras
+
     model = build(candidate, features, seed=0)
     model.set_weights(list(weights))
     model.add(keras.layers.Activation("sigmoid", name="probability"))

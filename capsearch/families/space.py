@@ -5,69 +5,19 @@ into rungs; a draw is confined to one rung, so that every size gets its share of
 are drawn as positions (0 to 1, log scale) between the narrowest and the widest layer that still
 leads into the rung: the dimensions that Optuna sees are then the same for every draw, whatever the
 rung and the layers before, and its joint model holds.
-
-Nothing here knows Optuna: `Suggest` is what an Optuna trial offers.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, log
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
+from capsearch.families import dense
+from capsearch.families.dimension import Integers, Suggest
 from capsearch.records import Candidate
-
-STRICT = {"extra": "forbid"}  # how pydantic reads these classes from a study file
-
-
-class Suggest(Protocol):
-    """The part of `optuna.Trial` that a draw needs."""
-
-    def suggest_int(self, name: str, low: int, high: int) -> int: ...
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Integers:
-    """Whole numbers from `low` to `high`, both included."""
-
-    __pydantic_config__ = STRICT
-
-    low: int
-    high: int
-    log: bool = False
-
-    def __post_init__(self) -> None:
-        if self.low > self.high:
-            raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
-
-
-@dataclass(frozen=True)
-class Reals:
-    """Numbers from `low` to `high`; with `off`, exactly zero is drawn half of the time."""
-
-    __pydantic_config__ = STRICT
-
-    low: float
-    high: float
-    log: bool = False
-    off: bool = False
-
-    def __post_init__(self) -> None:
-        if self.low > self.high:
-            raise ValueError(f"low ({self.low:g}) must not be above high ({self.high:g})")
-        if self.low < 0.0:
-            raise ValueError(f"low ({self.low:g}) must not be negative")
-        if self.log and self.low <= 0.0:
-            raise ValueError(f"low ({self.low:g}) must be above 0 on a log scale")
-
-    def draw(self, name: str, suggest: Suggest) -> float:
-        if self.off and not suggest.suggest_categorical(f"{name}_on", [False, True]):
-            return 0.0
-        return suggest.suggest_float(name, self.low, self.high, log=self.log)
 
 
 @dataclass(frozen=True)
@@ -80,18 +30,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Space:
-    """The dimensions of a study, for rows of so many `features`. None means: not searched."""
+    """What a study searches, for rows of so many `features`."""
 
     features: int
-    fixed: Candidate  # the values of every dimension that is not searched
+    fixed: Candidate  # the values of every setting that is not searched
     layers: Integers
-    units: Integers
-    l1: Reals | None = None
-    l2: Reals | None = None
-    dropout: Reals | None = None
-    learning_rate: Reals | None = None
-    batch_size: tuple[int, ...] | None = None
-    optimizer: tuple[str, ...] | None = None
+    units: Integers  # of each layer
+    searched: Mapping[str, Any]  # setting -> its range
 
     def parameters(self, candidate: Candidate) -> int:
         return count_parameters(candidate.units, self.features)
@@ -107,22 +52,13 @@ class Space:
             if self.units.low < self.units.high:
                 share = suggest.suggest_float(f"width_{layer + 1}", 0.0, 1.0)
             units += (_between(low, high, share, self.units.log),)
-        settings = self._settings(suggest, depth)
-        return Candidate(units=units, **settings)
-
-    def _settings(self, suggest: Suggest, depth: int) -> dict[str, Any]:
-        """Every dimension but the layers. Dropout acts after layers: a linear model has none."""
-        settings = self.fixed.as_dict() | ({"dropout": 0.0} if depth == 0 else {})
-        del settings["units"]
-        for name in ("l1", "l2", "dropout", "learning_rate"):
-            dimension: Reals | None = getattr(self, name)
-            if dimension is not None and not (name == "dropout" and depth == 0):
-                settings[name] = dimension.draw(name, suggest)
-        for name in ("batch_size", "optimizer"):
-            choices = getattr(self, name)
-            if choices is not None:
-                settings[name] = suggest.suggest_categorical(name, list(choices))
-        return settings
+        settings = dense.settings_of(self.fixed)
+        for setting in dense.SETTINGS:
+            if setting.hidden and depth == 0:
+                settings[setting.name] = 0.0
+            elif setting.name in self.searched:
+                settings[setting.name] = self.searched[setting.name].draw(setting.name, suggest)
+        return dense.candidate_of(units, settings)
 
     def _depths(self, band: Band) -> list[int]:
         """The layer counts that reach into the band; all of them where none does."""

@@ -1,1 +1,5 @@
-"""Whoever watches a study: the terminal, a log of JSON lines, or nobody."""
+"""Whoever listens to a study while it runs: the terminal, a log of JSON lines, or nobody."""
+
+from capsearch.listeners.base import Listener, Silent
+
+__all__ = ["Listener", "Silent"]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
 StopOn = Literal["all", "half"]
@@ -25,6 +25,7 @@ class Candidate:
     learning_rate: float = 1e-3
     batch_size: int = 512
     optimizer: str = "adam"
+    extra: tuple[tuple[str, Any], ...] = ()  # further settings of its family, none at its default
 
     def __post_init__(self) -> None:
         if any(width < 1 for width in self.units):
@@ -35,8 +36,21 @@ class Candidate:
             raise ValueError(f"impossible training settings: {self}")
 
     @property
-    def identity(self) -> dict[str, Any]:
-        """The mapping that keys are made of. A field that is added joins only off its default."""
+    def key(self) -> str:
+        """What tells this candidate from every other, the same on every machine."""
+        return digest_of(self.as_dict())[:16]
+
+    @property
+    def label(self) -> str:
+        """The layers as people write them: '16-16', or 'linear' without a hidden layer."""
+        return "-".join(map(str, self.units)) or "linear"
+
+    def setting(self, name: str, default: Any) -> Any:
+        """The value of any setting of its family, which knows the default."""
+        return getattr(self, name, dict(self.extra).get(name, default))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The mapping that keys are made of: a setting that is added joins only off its default."""
         return {
             "units": list(self.units),
             "l1": self.l1,
@@ -45,24 +59,14 @@ class Candidate:
             "learning_rate": self.learning_rate,
             "batch_size": self.batch_size,
             "optimizer": self.optimizer,
-        }
-
-    @property
-    def key(self) -> str:
-        """What tells this candidate from every other, the same on every machine."""
-        return digest_of(self.identity)[:16]
-
-    @property
-    def label(self) -> str:
-        """The layers as people write them: '16-16', or 'linear' without a hidden layer."""
-        return "-".join(map(str, self.units)) or "linear"
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"units": list(self.units)}
+        } | dict(self.extra)
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
-        return cls(**(value | {"units": tuple(value["units"])}))
+        flat = {name: given for name, given in value.items() if name != "extra"}
+        own = {field.name: flat.pop(field.name) for field in fields(cls) if field.name in flat}
+        extra = flat | dict(value.get("extra", ()))
+        return cls(**(own | {"units": tuple(own["units"]), "extra": tuple(sorted(extra.items()))}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Job:
         }
         return digest_of(
             {
-                "candidate": self.candidate.identity,
+                "candidate": self.candidate.as_dict(),
                 "seed": self.seed,
                 "order": self.order,
                 "epochs": self.epochs,

@@ -100,12 +100,8 @@ class Study:
     question: dict[str, Any]  # the study file, every default filled in
     data: DataProfile
     ladder: tuple[int, ...]  # rung r holds ladder[r] <= parameters < ladder[r + 1]
-    engine: str = ""  # its id: one for the whole study
-    identity: dict[str, Any] | None = None  # what of the question is hashed; None: all of it
-
-    @property
-    def digest(self) -> str:
-        return digest_of(self.question if self.identity is None else self.identity)
+    engine: str  # its id: one for the whole study
+    digest: str  # of what tells the question from every other
 
     @property
     def key(self) -> str:

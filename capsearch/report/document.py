@@ -4,6 +4,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from capsearch.families.dense import settings_of
 from capsearch.records import Estimate, StudyRecord, Tracking
 
 
@@ -65,10 +66,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
     candidate = estimate.candidate
     return {
         "units": list(candidate.units),
-        "l1": candidate.l1,
-        "l2": candidate.l2,
-        "dropout": candidate.dropout,
-        "learning_rate": candidate.learning_rate,
+        **settings_of(candidate),
         "parameters": estimate.parameters,
         "val_loss": estimate.mean,
         "val_loss_se": estimate.se,

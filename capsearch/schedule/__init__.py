@@ -1,11 +1,11 @@
-"""Manifests that let cron, systemd, Kubernetes, Slurm or Airflow run a study. Pure.
+"""Manifests with which cron, systemd, Kubernetes, Slurm or Airflow runs a study. Pure.
 
-capsearch schedules nothing itself. It knows its own exit codes, what it may be sent and what it
-needs, and writes that down in the words of the engine that people already run.
+capsearch starts nothing by itself. It knows its exit codes, what it needs and how it is told to
+stop, and writes that down in the format of a scheduler that people already run.
 """
 
 from capsearch.schedule.manifest import FORMATS, render
-from capsearch.schedule.order import Order
+from capsearch.schedule.request import ScheduleRequest
 from capsearch.schedule.times import Times
 
-__all__ = ["FORMATS", "Order", "Times", "render"]
+__all__ = ["FORMATS", "ScheduleRequest", "Times", "render"]

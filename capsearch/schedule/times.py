@@ -1,8 +1,8 @@
 """When a study is started: a cron expression, read, checked, and said in other words. Pure.
 
-Only what every engine reads alike is legal: five fields of numbers, names, ranges, lists and steps.
-Kubernetes knows no day 7, cron no time zone, and engines part over `*/2` in one of the two day
-fields when the other one is restricted, too; the first is written as 0, the last refused.
+Only what every scheduler reads alike is legal: five fields of numbers, names, ranges, lists and
+steps. Kubernetes knows no day 7, which is written as 0; cron knows no time zone; and schedulers
+differ over `*/2` in one of the two day fields when the other one is restricted, too: refused.
 """
 
 import re
@@ -80,7 +80,7 @@ class Times:
         if parts[2] != "*" and parts[4] != "*":
             if parts[2].startswith("*") or parts[4].startswith("*"):
                 raise BadRequest(
-                    f"--at {expression!r}: with both day fields restricted, engines read a step "
+                    f"--at {expression!r}: with both day fields restricted, schedulers read a step "
                     f"after * in one of them differently. Legal: days written out, such as 1,15"
                 )
             if len(days) == 31 or len(weekdays) == 7:

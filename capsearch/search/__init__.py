@@ -5,10 +5,8 @@ from capsearch.search.ladder import Ladder
 from capsearch.search.pace import Pace
 from capsearch.search.plan import Listed, Plan, baseline_trials, job_of, replicate_trials
 from capsearch.search.rounds import Question
-from capsearch.search.strategies import STRATEGIES, Sampling
 
 __all__ = [
-    "STRATEGIES",
     "Dispatcher",
     "Ladder",
     "Listed",
@@ -16,7 +14,6 @@ __all__ = [
     "Pace",
     "Plan",
     "Question",
-    "Sampling",
     "baseline_trials",
     "job_of",
     "replicate_trials",

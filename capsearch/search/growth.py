@@ -11,9 +11,7 @@ from math import sqrt
 import numpy as np
 
 from capsearch.records import RungEvidence, Trial
-
-PATIENCE = 2  # rungs in a row that do not pay, and no more are opened
-WINDOW = 3  # rungs that are open at once beyond the last that is complete, to keep workers busy
+from capsearch.spec.strategies import PATIENCE, WINDOW
 
 
 def evidence_of(rungs: Sequence[Sequence[Trial]]) -> tuple[RungEvidence, ...]:

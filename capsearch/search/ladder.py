@@ -14,7 +14,7 @@ from capsearch.records import RungEvidence, Trial
 from capsearch.search.growth import evidence_of, reach
 from capsearch.search.plan import baseline_trials
 from capsearch.search.rounds import Question, Rounds
-from capsearch.search.strategies import Sampling
+from capsearch.spec.strategies import Sampling
 
 
 @dataclass

@@ -17,8 +17,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from capsearch.families.space import Band, Space, rung_of
 from capsearch.records import Candidate, Study, Trial
 from capsearch.search.plan import job_of
-from capsearch.search.strategies import Sampling
+from capsearch.search.strategies import sampler_of
 from capsearch.spec import StudySpec
+from capsearch.spec.strategies import Sampling
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is worth a word, a listener says
 
@@ -90,7 +91,7 @@ class Rounds:
 
     def _ask(self, drawn: optuna.Study) -> Trial:
         seed = self._question.spec.search.seed
-        drawn.sampler = self._sampling.sampler(seed, self._number, self.asked, self.round)
+        drawn.sampler = sampler_of(self._sampling, seed, self._number, self.asked, self.round)
         asked = drawn.ask()
         candidate = self._question.space.draw(asked, self._band)
         trial = self._trial(self.asked, candidate, draw_of(asked))

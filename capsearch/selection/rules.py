@@ -3,7 +3,8 @@
 A rule that cannot decide falls back to the best, never to a smaller network, and says so.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from capsearch.records import Estimate
 from capsearch.selection.curve import CapacityCurve, size_of
@@ -11,19 +12,25 @@ from capsearch.selection.curve import CapacityCurve, size_of
 BYTES = 4  # of a float32 parameter
 
 
+def _legal(default: float | None, **limits: Any) -> Any:
+    """A setting with its default and what else it may be, in pydantic's words."""
+    return field(default=default, metadata=limits | {"allow_inf_nan": False})
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the rules are asked: the study file's [select], without its rule and replicates.
 
+    `percent` is for pct_loss, `margin` and `confidence` for non_inferiority, the caps for budget.
     `margin` is in nats per example. Losing 0.01 nats means that the probability given to what is
     true falls by 1 % in the geometric mean (exp(-0.01) = 0.990).
     """
 
-    percent: float = 2.0
-    margin: float = 0.01
-    confidence: float = 0.95
-    max_parameters: int | None = None
-    max_bytes: int | None = None
+    percent: float = _legal(2.0, ge=0.0)
+    margin: float = _legal(0.01, gt=0.0)
+    confidence: float = _legal(0.95, ge=0.5, lt=1.0)
+    max_parameters: int | None = _legal(None, ge=1)
+    max_bytes: int | None = _legal(None, ge=BYTES)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from capsearch.codec import array_of, decode, decode_optional, encode, unpack_arrays
 from capsearch.errors import BadRequest
 from capsearch.records import (
     DataProfile,
@@ -20,7 +21,6 @@ from capsearch.records import (
     Tracking,
     Trial,
 )
-from capsearch.storage.codec import array_of, decode, decode_optional, encode, unpack_arrays
 from capsearch.storage.database import Database, Warn
 from capsearch.storage.tables import VERSIONS, metadata, openings, studies, trials, versions
 

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 import numpy as np
 import sqlalchemy as sa
 
+from capsearch.codec import encode, floats, pack_arrays
 from capsearch.errors import Interrupted, SealBroken
 from capsearch.records import Decision, Opening, Outcome, Proof, Study, Tracking, Trial
-from capsearch.storage.codec import encode, floats, pack_arrays
 from capsearch.storage.studies import StudyStorage
 from capsearch.storage.tables import openings, studies, trials
 

@@ -1,37 +1,26 @@
 """What is shown of a study in MLflow: a projection of its storage, never its source."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from capsearch import credentials
-from capsearch.errors import BadRequest
 from capsearch.tracking.background import BackgroundTracker
-from capsearch.tracking.base import Tracker, Warn, ui_command
+from capsearch.tracking.base import May, Tracker, Warn, always
+from capsearch.tracking.mlflow import MlflowTracker
+from capsearch.tracking.store import check_address
 
-__all__ = ["Tracker", "open_tracker", "ui_command"]
-
-KINDS = ("sqlite", "postgresql", "mysql", "http", "https")
+__all__ = ["Tracker", "check_address", "open_tracker"]
 
 
-def open_tracker(
-    uri: str, root: Path, warn: Warn, may: Callable[[], bool] = lambda: True
-) -> Tracker:
-    """MLflow at `uri`, in the background; a SQLite store has its artifacts in `root`/artifacts.
+def open_tracker(uri: str, root: Path, warn: Warn, may: May = always) -> Tracker:
+    """MLflow at `uri`, written in the background; nothing but its address can stop a study.
 
-    Trials are written only while the process `may`.
+    Args:
+        uri: A server of MLflow's, or a database of its.
+        root: A SQLite store has its artifacts in `root`/artifacts.
+        warn: Told once when MLflow is away or refuses, and once when it has all of it again.
+        may: Whether this process still drives the study. Asked before each call to MLflow, in
+            another thread; when it answers no, or fails, nothing is written.
 
-    Raises BadRequest for an address that MLflow cannot use.
+    Raises BadRequest for an address that MLflow can never use.
     """
-    kind, mark, _ = uri.partition("://")
-    if not mark or kind.partition("+")[0] not in KINDS:
-        raise BadRequest(
-            f"--tracking-uri {credentials.shown(uri)}: MLflow cannot use this address. Legal: "
-            "sqlite:///FILE, postgresql+psycopg://USER@HOST/DATABASE, http://HOST:PORT"
-        )
-
-    def make() -> Tracker:
-        from capsearch.tracking.mlflow import MlflowTracker  # importing MLflow takes seconds
-
-        return MlflowTracker(uri, root, warn)
-
-    return BackgroundTracker(make, may)
+    check_address(uri)
+    return BackgroundTracker(lambda allowed: MlflowTracker(uri, root, warn, allowed), may)

@@ -7,8 +7,10 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
+from capsearch.families.dense import settings_of
 from capsearch.records import Estimate, Study, StudyRecord, Trial
 
+PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
 Measurement = tuple[str, float, int]  # key, value, step
 
 
@@ -21,7 +23,7 @@ def run_name(trial: Trial) -> str:
 def params_of(trial: Trial) -> dict[str, str]:
     """The candidate and the job that trained it."""
     job = trial.job
-    values: dict[str, Any] = trial.candidate.as_dict() | {"units": trial.candidate.label}
+    values: dict[str, Any] = settings_of(trial.candidate) | {"units": trial.candidate.label}
     values |= {"layers": len(trial.candidate.units), "parameters": trial.parameters}
     values |= {"seed": job.seed, "order": job.order, "epochs": job.epochs}
     return {name: str(value) for name, value in (values | {"patience": job.patience}).items()}
@@ -48,9 +50,17 @@ def measurements(trial: Trial) -> list[Measurement]:
     return [m for m in found if math.isfinite(m[1])]
 
 
+def trial_tags(trial: Trial, study: Study) -> dict[str, str]:
+    """By which a trial is found again, and why it failed."""
+    tags = {TRIAL: trial.id, KEY: study.key, "capsearch.group": trial.group}
+    tags["capsearch.rung"] = str(trial.rung)
+    reason = trial.outcome.reason if trial.outcome else None
+    return tags | ({"capsearch.reason": reason} if reason else {})
+
+
 def study_tags(study: Study) -> dict[str, str]:
     prints = {f"capsearch.data.{k}": v for k, v in study.data.fingerprints.items()}
-    own = {"capsearch.group": "study", "capsearch.key": study.key}
+    own = {"capsearch.group": "study", KEY: study.key}
     own |= {"mlflow.source.name": f"capsearch study {study.name}", "mlflow.source.type": "JOB"}
     return own | {"capsearch.digest": study.digest} | prints
 
@@ -82,6 +92,7 @@ def dataset_inputs(study: Study) -> list[DatasetInput]:
 def result_metrics(record: StudyRecord) -> list[Measurement]:
     """The choice, the best, the one test score, and the capacity curve (step = parameters)."""
     test = record.test
+    assert test is not None  # a study whose test split is sealed is not finished here
     return [
         *_estimate("selected", record.choice.selected),
         *_estimate("best", record.choice.best),
@@ -95,6 +106,7 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
 def note_of(record: StudyRecord) -> str:
     """The description of the study's run, in Markdown."""
     chosen, test = record.choice.selected, record.test
+    assert test is not None
     doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
         f"**Selected: {chosen.candidate.label}, {chosen.parameters:,} parameters** "

@@ -120,7 +120,7 @@ def test_data_shows_the_splits_and_what_they_share(tmp_path: Path) -> None:
     run = capsearch("data", "rotten_tomatoes", folder=tmp_path)
     assert run.returncode == 0
     assert "5,118" in run.stderr
-    assert "rows shared by train/test: 0" in run.stderr
+    assert "No row appears in more than one split" in run.stderr
 
 
 def test_the_version_is_printed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A signal unwinds the command, wherever it meets the interpreter."""
+"""A signal ends the command, wherever it meets the interpreter."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ class Last:
     def __del__(self):
         os.kill(os.getpid(), {number})
 
-signals.unwind(print)
+signals.install_handlers(print)
 signals.check()
 try:
     {within}
@@ -26,7 +26,7 @@ try:
         signals.check()
     print("went on")
 except signals.Stopped as stopped:
-    assert stopped is signals.heard()
+    assert stopped is signals.received()
     print(stopped.exit_code)
 """
 WITHIN = {
@@ -51,7 +51,7 @@ def ran(script: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("number", [2, 15])
 @pytest.mark.parametrize("within", WITHIN)
-def test_a_signal_is_heard_also_where_it_is_swallowed(within: str, number: int) -> None:
+def test_a_signal_is_received_also_where_it_is_swallowed(within: str, number: int) -> None:
     script = SCRIPT.format(within=WITHIN[within].format(number=number), number=number)
     ended = ran(script)
     assert ended.returncode == 0
@@ -77,33 +77,72 @@ entry.main()
 """
     ended = ran(script)
     assert ended.returncode == 143
-    assert ended.stderr == "capsearch: terminated; the same command goes on where this one ended\n"
+    assert ended.stderr == "capsearch: Terminated\n"
 
 
-@pytest.mark.parametrize("log", ["text", "json"])
-def test_what_cannot_be_put_away_in_time_is_left_with_a_last_word(log: str) -> None:
-    script = f"""
-import os, time
+LISTENED = """
+import os, signal, sys, time
+from types import SimpleNamespace
 from capsearch import signals
 from capsearch.cli import entry, options
+from tests.samples import record_of
 
 signals.GRACE = 0.2
 
 def app():
-    with options.watcher({log!r}, "mine"):
+    with options.listening({log!r}, "mine") as listener:
+        listener.phase("search", total=100, done=39)
+        listener.trial(record_of().trials[0])
         try:
-            os.kill(os.getpid(), 15)
+            os.kill(os.getpid(), {number})
         finally:
-            time.sleep(20)
+            {then}
+
+entry.app = app
+entry.main()
+"""
+SLOWLY = "time.sleep(20)"
+BUSY = "raise ValueError('the connection is busy')"
+
+
+@pytest.mark.parametrize("number", [2, 15])
+@pytest.mark.parametrize("then", [SLOWLY, BUSY, "pass"])
+@pytest.mark.parametrize("log", ["text", "json"])
+def test_the_last_word_after_a_signal_is_the_listeners_and_said_once(
+    log: str, then: str, number: int
+) -> None:
+    """Also when what must be put away takes too long, or complains of being cut short."""
+    ended = ran(LISTENED.format(log=log, then=then, number=number))
+    word = {2: "Interrupted", 15: "Terminated"}[number]
+    words = f"{word}: 40 of 100 trials saved. Run the same command to continue."
+    assert ended.returncode == 128 + number
+    assert ended.stderr.count("saved.") == 1
+    last = ended.stderr.splitlines()[-1]
+    if log == "text":
+        assert last == words
+    else:
+        said = json.loads(last)
+        assert (said["message"], said["exit_code"]) == (words, 128 + number)
+        assert (said["event"], said["level"]) == ("failed", "error")
+
+
+@pytest.mark.parametrize("log", ["text", "json"])
+def test_an_error_is_said_once_and_ends_in_its_exit_code(log: str) -> None:
+    script = f"""
+from capsearch.cli import entry, options
+from capsearch.errors import BadRequest
+
+def app():
+    with options.listening({log!r}, "mine"):
+        raise BadRequest("one mistake", "another")
 
 entry.app = app
 entry.main()
 """
     ended = ran(script)
-    words = "terminated; the same command goes on where this one ended"
-    assert ended.returncode == 143
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()[1:]  # after that it starts
     if log == "text":
-        assert ended.stderr == f"capsearch: {words}\n"
+        assert lines == ["capsearch: one mistake", "capsearch: another"]
     else:
-        said = json.loads(ended.stderr)
-        assert (said["message"], said["exit_code"], said["event"]) == (words, 143, "failed")
+        assert [json.loads(line)["message"] for line in lines] == ["one mistake\nanother"]

@@ -1,21 +1,28 @@
-"""Kills at random moments of a study: the driver, its engine's child, a worker, or the leader."""
+"""Kills at random moments of a study: its driver, a child that trains, and a Dask cluster's parts.
+
+A kill that takes a training's machine away counts as a loss, of which a training may have five; a
+child that is killed twice in one training fails it, as it should. So nobody kills more than four
+times in one training, nor its child twice.
+"""
 
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.faults.place import COMPLETE, PHASES, STARTING, Place, until
+from tests.faults.cluster import Cluster
+from tests.faults.place import COMPLETE, PHASES, STARTING, Place, lives, trainers, until
+from tests.servers import MlflowServer
 
-VICTIMS = ("driver", "child", "worker", "leader")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-WEIGHTS = (5, 4, 1)
+WEIGHTS = (5, 4, 2)
 GRACE = 10.0  # seconds in which a process that was asked to end must have ended
+MOST = 4  # kills in one training
+STARTS = "SELECT max(starts) FROM capsearch_trials WHERE outcome IS NULL"
 
 
 @dataclass(frozen=True)
@@ -24,107 +31,148 @@ class Kill:
 
     victim: str
     signal: signal.Signals
-    phase: str  # of the study; 'starting' when the victim had not yet joined it
-    code: int | None  # None: of a child, which its parent collects
+    phase: str  # of the study; 'starting' when a driver had not yet taken it over
+    code: int | None  # of a driver
     seconds: float  # without the time that it stood in line for a processor
 
 
 @dataclass
-class Crew:
-    """One `study` command and one `worker`, each started again when it was killed."""
+class Disturber:
+    """One `study` command at a time, started again whenever it was killed."""
 
     place: Place
     rng: Random
-    options: tuple[str, ...] = ("--lease", "10")
+    options: tuple[str, ...] = ()
+    cluster: Cluster | None = None
+    server: MlflowServer | None = None  # is taken away now and then
     kills: list[Kill] = field(default_factory=list)
     driver: subprocess.Popen[str] | None = None
-    worker: subprocess.Popen[str] | None = None
+    outages: int = 0
+    _hit: set[str] = field(default_factory=set)  # trials whose child was killed
+    _phases_hit: set[str] = field(default_factory=set)  # in which a final's child was killed
 
-    def start(self) -> None:
-        """Whoever does not run."""
+    @property
+    def victims(self) -> tuple[str, ...]:
+        local = ("driver", "driver", "driver", "child")
+        return ("driver", "driver", "child", "worker", "scheduler") if self.cluster else local
+
+    def start(self) -> subprocess.Popen[str]:
+        """The driver; another one when the last was killed."""
         if self.driver is None:
             self.driver = self.place.study(*self.options)
-        if self.worker is None:
-            self.worker = self.place.worker(*self.options)
+        return self.driver
 
     def disturb(self, kills: int) -> None:
         """So many kills, in phases that never go back, or until the study is complete."""
         target = 0
-        for _ in range(kills):
+        while len(self.kills) < kills:
             self.start()
             target = max(target, PHASES.index(self.place.phase()))
-            target = min(target + self.rng.choice((0, 0, 0, 1, 1, 2)), len(PHASES) - 2)
-            until(lambda: PHASES.index(self.place.phase()) >= target or self._ended())  # noqa: B023
-            time.sleep(self.rng.uniform(0.0, 2.0) * self.rng.random())
-            if self._ended() or self.place.phase() == COMPLETE:
+            target = min(target + self.rng.choice((0, 0, 0, 1, 1)), len(PHASES) - 2)
+            until(lambda: self._reached(target))  # noqa: B023 - it is called at once
+            if self.rng.random() < 0.3:  # strike while something trains
+                until(lambda: self.place.flying or self._reached(target + 1), 60.0, 0.01)  # noqa: B023
+            else:
+                time.sleep(self.rng.uniform(0.0, 2.0) * self.rng.random())
+            if self._reached(len(PHASES) - 1):
                 return
+            self._disturb_mlflow()
             self._kill()
 
     def finish(self) -> None:
-        """Run to the end, undisturbed."""
-        self.start()
-        assert self.driver is not None
-        assert self.worker is not None
-        for process in (self.driver, self.worker):
-            process.wait(timeout=900)
-            assert process.returncode == 0, self.place.said(process)
-            assert "Traceback" not in self.place.said(process)
+        """Run to the end, undisturbed; a second time when MLflow was away at the end."""
+        self._give_mlflow_back()
+        self.place.completed(self.start())
+        if self.place.phase() != COMPLETE:
+            assert self.outages
+            self.place.completed(self.place.study(*self.options))
+        assert self.place.phase() == COMPLETE
 
-    @property
-    def losses(self) -> int:
-        """Deaths that may have taken jobs with them: who was asked to end gave them back."""
-        return sum(k.victim != "child" and k.code in (-9, -15, -2) for k in self.kills)
+    def _reached(self, target: int) -> bool:
+        """Whether the study is in this phase, or its driver has ended."""
+        ended = self.driver is None or self.driver.poll() is not None
+        return ended or PHASES.index(self.place.phase()) >= target
 
-    @property
-    def child_deaths(self) -> int:
-        return sum(k.victim == "child" for k in self.kills)
+    def _disturb_mlflow(self) -> None:
+        if self.server is None:
+            return
+        if self.server.process is None:
+            self.server.start()
+        elif self.rng.random() < 0.5:
+            self.server.stop(self.rng.choice((signal.SIGKILL, signal.SIGTERM)))
+            self.outages += 1
 
-    def _ended(self) -> bool:
-        return self.driver is not None and self.driver.poll() is not None
+    def _give_mlflow_back(self) -> None:
+        if self.server is not None and self.server.process is None:
+            self.server.start()
 
     def _kill(self) -> None:
-        """One victim, drawn; nothing when it has ended by itself meanwhile."""
-        name = self.rng.choice(VICTIMS)
+        """One victim, drawn; nobody when it has ended by itself, or was hit enough."""
+        victim = self.rng.choice(self.victims)
         number = self.rng.choices(SIGNALS, WEIGHTS)[0]
-        if name == "child":
-            self._kill_child(number if number != signal.SIGINT else signal.SIGTERM)
+        most = (self.place.ask(STARTS) or [(None,)])[0][0] or 0
+        if victim == "child":
+            self._kill_child(number)
+        elif most > MOST:
+            time.sleep(1.0)  # let it train
+        elif victim == "driver":
+            self._kill_driver(number)
+        elif victim == "worker":
+            self._kill_worker(number)
+        else:
+            self._kill_scheduler(number)
+
+    def _kill_driver(self, number: signal.Signals) -> None:
+        process = self.start()
+        if process.poll() is not None:
             return
-        process = self._process(name)
-        if process is None or process.poll() is not None:
-            return
-        joined = self.place.ask("SELECT 1 FROM capsearch_worker WHERE pid = :pid", pid=process.pid)
-        phase = self.place.phase() if joined else STARTING
+        phase = self.place.phase() if self.place.driver == process.pid else STARTING
+        children = trainers(process.pid)
         code, took = stopped(process, number)
-        kill = Kill(name, number, phase, code, took)
         if code == 0:
             return  # it was done
+        kill = Kill("driver", number, phase, code, took)
         self.kills.append(kill)
-        if process is self.driver:
-            self.driver = None
-        else:
-            self.worker = None
+        self.driver = None
         check_code(kill, self.place.said(process))
-
-    def _process(self, name: str) -> subprocess.Popen[str] | None:
-        if name != "leader":
-            return self.driver if name == "driver" else self.worker
-        query = "SELECT w.pid FROM capsearch_worker w JOIN capsearch_study s ON s.leader = w.id"
-        pids = [pid for (pid,) in self.place.ask(query)]
-        found = [p for p in (self.driver, self.worker) if p is not None and p.pid in pids]
-        return found[0] if found else self.driver
+        gone = until(lambda: not any(map(lives, children)), GRACE)
+        assert gone, f"a child outlived its driver's {number.name}"
 
     def _kill_child(self, number: signal.Signals) -> None:
-        parents = [p.pid for p in (self.driver, self.worker) if p is not None]
-        children = sorted(engines_of(self.rng.choice(parents)))
-        if not children:
+        number = signal.SIGTERM if number == signal.SIGINT else number  # Ctrl-C is its parent's
+        own = trainers(self.start().pid)
+        far = self.cluster.trainers() if self.cluster else []
+        phase = self.place.phase()
+        if phase in self._phases_hit or self.place.flying & self._hit or not own + far:
             return
-        phase, began = self.place.phase(), time.monotonic()
-        child = children[0]  # the engine's; a later one gets the last look ready
+        child = self.rng.choice(own + far)
+        self._hit |= self.place.flying
+        self._phases_hit |= {phase} if self.driver and len(trainers(self.driver.pid)) else set()
+        began = time.monotonic()
         with suppress(ProcessLookupError):
             os.kill(child, number)
-            gone = until(lambda: not _lives(child), GRACE)
-            assert gone, f"a child outlived {number.name}"
+            self._hit |= self.place.flying
+            assert until(lambda: not lives(child), GRACE), f"a child outlived {number.name}"
             self.kills.append(Kill("child", number, phase, None, time.monotonic() - began))
+
+    def _kill_worker(self, number: signal.Signals) -> None:
+        assert self.cluster is not None
+        if pids := self.cluster.pids():
+            self._kill_other("worker", self.rng.choice(pids), number)
+
+    def _kill_scheduler(self, number: signal.Signals) -> None:
+        assert self.cluster is not None
+        if self.cluster.scheduler is not None and self.cluster.scheduler.poll() is None:
+            self._kill_other("scheduler", self.cluster.scheduler.pid, number)
+
+    def _kill_other(self, victim: str, pid: int, number: signal.Signals) -> None:
+        phase, began = self.place.phase(), time.monotonic()
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+            self.kills.append(Kill(victim, number, phase, None, 0.0))
+            if not until(lambda: not lives(pid), 3 * GRACE):  # Dask's own way to end may hang
+                os.kill(pid, signal.SIGKILL)
+            assert time.monotonic() - began < 300
 
 
 def stopped(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, float]:
@@ -162,33 +210,3 @@ def check_code(kill: Kill, said: str) -> None:
     assert kill.seconds < GRACE, kill
     legal = {128 + kill.signal} | ({-kill.signal} if kill.phase == STARTING else set())
     assert kill.code in legal, (kill, said)
-
-
-def engines_of(parent: int) -> Iterator[int]:
-    """The processes that a process has spawned to train or to score."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                command = stat.with_name("cmdline").read_text()
-                if "spawn_main" in command:
-                    yield int(stat.parent.name)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-@contextmanager
-def ending(place: Place) -> Iterator[Place]:
-    """The place, whose processes do not outlive this; its folder stays when something is wrong."""
-    try:
-        yield place
-    except BaseException:
-        for process in place.started:
-            process.kill()
-            process.wait()
-        raise
-    place.end()

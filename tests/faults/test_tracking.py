@@ -1,17 +1,22 @@
 """MLflow servers that go away in the middle of a study, are slow, or fail for a while."""
 
+import json
+import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from capsearch.records import StudyRecord
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.mlflow import MlflowTracker
+from tests.faults.kills import ending
 from tests.faults.outage import outage, undisturbed
-from tests.faults.place import SEARCH, until
+from tests.faults.place import JOBS, NAME, QUICK, SEARCH, Place, until
 from tests.faults.proxy import Mood, Proxy
 from tests.faults.shown import shown
 from tests.samples import record_of
@@ -70,7 +75,9 @@ def test_a_server_in_a_bad_mood_ends_with_everything_once_and_delays_nobody(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     told: list[str] = []
     with Proxy(mlflow_server.port) as proxy:
-        tracker = BackgroundTracker(lambda: MlflowTracker(proxy.uri, tmp_path, told.append))
+        tracker = BackgroundTracker(
+            lambda may: MlflowTracker(proxy.uri, tmp_path, told.append, may)
+        )
         tracker.begin(RECORD.study)
         for number, trial in enumerate(RECORD.trials):
             if number == 3:
@@ -101,7 +108,9 @@ def test_a_run_whose_making_was_never_answered_is_found_and_not_made_again(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     told: list[str] = []
     with Proxy(mlflow_server.port) as proxy:
-        tracker = BackgroundTracker(lambda: MlflowTracker(proxy.uri, tmp_path, told.append))
+        tracker = BackgroundTracker(
+            lambda may: MlflowTracker(proxy.uri, tmp_path, told.append, may)
+        )
         proxy.lost = ("runs/create",)
         tracker.begin(RECORD.study)
         assert until(lambda: bool(told), 60.0)
@@ -112,3 +121,64 @@ def test_a_run_whose_making_was_never_answered_is_found_and_not_made_again(
         proxy.lost = ()
         finish(tracker, RECORD, tmp_path)
         assert shown(tmp_path / "server.db", tmp_path / "artifacts") == whole
+
+
+@pytest.fixture
+def place(tmp_path: Path, cache: Path) -> Iterator[Place]:
+    with ending(Place(tmp_path / "study", cache, QUICK)) as started:
+        yield started
+
+
+BROKEN = {
+    "missing": 'raise ModuleNotFoundError("No module named mlflow")',
+    "broken": 'raise AttributeError("module numpy has no attribute float_")',
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_study_whose_mlflow_cannot_be_imported_ends_with_its_result(
+    how: str, place: Place, tmp_path: Path
+) -> None:
+    """A later start, when it can, writes every run; the model was not kept in MLflow's form."""
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "__init__.py").write_text(BROKEN[how])
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    study = place.start("study", NAME, "--json", "--threads", "1", PYTHONPATH=path)
+    assert study.wait(300) == 0, place.said(study)
+    said = " ".join(place.said(study).split())
+    assert "MLflow cannot be imported" in said
+    assert "does not answer" not in said
+    document = json.loads(place.printed(study))
+    assert document["tracking"]["run_id"] is None
+    assert document["test"]["accuracy"] > 0.5
+    again = place.study()
+    assert again.wait(300) == 0, place.said(again)
+    assert json.loads(place.printed(again))["tracking"]["run_id"]
+    runs = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active' AND status != 'RUNNING'"
+    planned = place.ask(JOBS)[0][0]
+    assert place.runs(runs)[0][0] == planned + 1
+
+
+def test_a_study_whose_experiment_was_deleted_is_written_where_it_was(place: Place) -> None:
+    first = place.study()
+    assert first.wait(300) == 0, place.said(first)
+    client = MlflowClient(f"sqlite:///{place.root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(f"capsearch/{NAME}")
+    assert experiment is not None
+    client.delete_experiment(experiment.experiment_id)
+    place.change("UPDATE capsearch_study SET tracking = NULL")  # as if it had been away before
+    again = place.study()
+    assert again.wait(300) == 0, place.said(again)
+    assert "does not answer" not in place.said(again)
+    assert json.loads(place.printed(again))["tracking"]["experiment_id"] == experiment.experiment_id
+    assert client.get_experiment(experiment.experiment_id).lifecycle_stage == "active"
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:", "mysql+none://h/x"])
+def test_an_address_that_mlflow_can_never_use_ends_the_study_before_it_trains(
+    uri: str, place: Place
+) -> None:
+    study = place.study("--tracking-uri", uri)
+    assert study.wait(120) == 2
+    assert "--tracking-uri" in place.said(study)
+    assert place.ask(JOBS) in ([], [(0, 0)])

@@ -198,7 +198,7 @@ def test_ctrl_c_saves_the_state_and_says_so(place: Place) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "the same command goes on where this one ended" in " ".join(err.split())
+    assert "Run the same command to continue" in " ".join(err.split())
     assert "Traceback" not in err
     running = "SELECT name FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
     assert place.rows("mlflow.db", running) == []  # nor is there one when MLflow was not begun

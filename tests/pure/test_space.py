@@ -1,23 +1,23 @@
 """Every draw lands on its rung, and sizes are counted as Keras counts them."""
 
+import json
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsearch.families.space import (
-    Integers,
-    Reals,
-    Space,
-    bands,
-    count_parameters,
-    ladder,
-    rung_of,
-)
+from capsearch.families import dense
+from capsearch.families.dimension import Choices, Dimension, Integers, Reals
+from capsearch.families.space import Space, bands, count_parameters, ladder, rung_of
 from capsearch.records import Candidate
 from tests.fakes import Dice
+
+ROOT = Path(__file__).parents[2]
 
 
 def imdb_space(features: int = 10_000, **changes: Any) -> Space:
@@ -28,7 +28,8 @@ def imdb_space(features: int = 10_000, **changes: Any) -> Space:
         "dropout": Reals(0.0, 0.6),
         "learning_rate": Reals(3e-4, 3e-2, log=True),
     }
-    return Space(features, Candidate(()), **(settings | changes))
+    searched = settings | changes
+    return Space(features, Candidate(()), searched.pop("layers"), searched.pop("units"), searched)
 
 
 def test_parameters_are_kernels_and_biases() -> None:
@@ -104,7 +105,7 @@ def test_a_linear_model_has_no_dropout() -> None:
 
 def test_what_is_not_searched_keeps_its_fixed_value() -> None:
     fixed = Candidate((), l2=0.125, dropout=0.25, batch_size=64, optimizer="sgd")
-    space = Space(10, fixed, Integers(1, 1), Integers(3, 3))
+    space = Space(10, fixed, Integers(1, 1), Integers(3, 3), {})
     candidate = space.draw(Dice(0), bands(ladder(space, 8))[0])
     assert candidate == Candidate((3,), l2=0.125, dropout=0.25, batch_size=64, optimizer="sgd")
 
@@ -119,9 +120,126 @@ def test_a_dimension_that_can_be_off_is_off_about_half_of_the_time() -> None:
     [
         (lambda: Integers(3, 2), "low \\(3\\) must not be above high \\(2\\)"),
         (lambda: Reals(0.0, 1.0, log=True), "must be above 0 on a log scale"),
-        (lambda: Reals(-0.1, 1.0), "must not be negative"),
     ],
 )
 def test_an_impossible_range_is_refused_at_birth(wrong: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         wrong()
+
+
+ORDER = ["layers", "width_1", "l1_on", "l1", "l2", "dropout", "learning_rate", "batch_size"]
+
+
+def test_optuna_is_asked_for_the_same_names_in_the_same_order_as_ever() -> None:
+    layers, on = Integers(1, 1), Reals(0.1, 0.5)
+    space = imdb_space(layers=layers, l2=on, batch_size=Choices((8, 9)), optimizer=Choices("a"))
+    asked = list[list[str]]()
+    for seed in range(9):
+        dice = Dice(seed)
+        space.draw(dice, bands(ladder(space, 1))[0])
+        asked.append(list(dice.asked))
+    assert max(asked, key=len) == [*ORDER, "optimizer"]
+
+
+SETTING = Dimension("x", "the x", default=3.0, least=0, below=9, form="{:.1f}")
+
+
+@pytest.mark.parametrize("value", [-0.1, 9.0, float("nan"), float("inf")])
+def test_a_value_that_is_not_legal_is_refused_by_name(value: float) -> None:
+    with pytest.raises(ValueError, match=f"not {value}"):
+        SETTING.legal(value)
+    assert SETTING.legal(8.9) == 8.9
+
+
+@pytest.mark.parametrize(
+    ("dimension", "reach", "named"),
+    [
+        (SETTING, Reals(-1.0, 2.0), r"low \(-1\).*0 or more"),
+        (SETTING, Reals(1.0, 9.5), r"high \(9.5\).*below 9"),
+        (SETTING, Reals(1.0, float("nan")), "high.*finite"),
+        (Dimension("x", "x", above=0), Reals(0.5, 2.0, off=True), "off.*above 0"),
+        (dense.UNITS, Integers(0, 3), r"low \(0\).*1 or more"),
+        (dense.SETTINGS[-1], ("adam", "adm"), "'adm'.*'adam', 'rmsprop' or 'sgd'"),
+        (dense.SETTINGS[-1], (), "at least one"),
+    ],
+)
+def test_a_range_with_a_value_that_is_not_legal_is_refused(
+    dimension: Dimension, reach: object, named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        dimension.searched(reach)
+
+
+def test_what_is_usual_is_shown_for_one_network_and_left_out_of_a_table() -> None:
+    plain, other = Candidate((4,)), Candidate((4,), l1=0.00123, dropout=0.5)
+    assert [name for name, *_ in dense.shown_settings(plain)] == [d.name for d in dense.SETTINGS]
+    table = [dense.shown_settings(row, among=[plain, other]) for row in (plain, other)]
+    assert table[0] == [("l1", "L1", "–"), ("dropout", "dropout", "–")]
+    assert table[1] == [("l1", "L1", "0.0012"), ("dropout", "dropout", "0.50")]
+
+
+def test_a_candidate_keeps_its_key_when_its_family_gets_a_new_setting() -> None:
+    candidate = dense.candidate_of((4,), dense.settings_of(Candidate((4,), l2=0.5)))
+    assert candidate == Candidate((4,), l2=0.5)
+    further = Candidate((4,), extra=(("momentum", 0.5),))
+    assert Candidate.from_dict(json.loads(json.dumps(further.as_dict()))) == further
+    assert further.key != Candidate((4,)).key
+
+
+MADE_UP = """
+import json, sys
+from dataclasses import replace
+from capsearch.families import dense
+from capsearch.families.dimension import Dimension
+dense.SETTINGS += (Dimension("momentum", "the momentum", 0.9, least=0, below=1.0, form="{:.3f}"),)
+from capsearch import spec
+from capsearch.families.space import bands, ladder
+from capsearch.records import Candidate
+from capsearch.report.checks import CHECKS
+from tests.fakes import Dice, spec_of, study_of
+from tests.samples import record_of
+plain = spec_of()
+asked = spec_of(
+    space=plain.question["space"] | {"momentum": {"low": 0.5, "high": 0.8}},
+    baseline=[{"name": "a", "units": [4], "momentum": 0.25}],
+)
+space = asked.space_for(20)
+drawn = [space.draw(Dice(0), band) for band in bands(ladder(space, 3))]
+record = record_of()
+top = replace(record.choice.best, candidate=Candidate((4,), extra=(("momentum", 0.8),)))
+record = replace(
+    record, study=study_of(asked), choice=replace(record.choice, best=top, selected=top)
+)
+json.dump({
+    "file": asked.question["space"]["momentum"],
+    "training": [plain.question["training"]["momentum"], plain.fixed().key],
+    "identity": plain.identity,
+    "baseline": asked.baselines()[0][1].as_dict(),
+    "drawn": [c.as_dict().get("momentum") for c in drawn],
+    "settings": dense.settings_of(drawn[0]),
+    "shown": dense.shown_settings(top.candidate)[-1],
+    "check": CHECKS["CS003"](record).sentence,
+}, sys.stdout)
+"""
+
+
+def test_a_new_setting_is_one_more_entry_in_its_familys_list() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", MADE_UP], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert found["file"] == {"low": 0.5, "high": 0.8, "log": False, "off": False}
+    assert found["training"] == [0.9, Candidate((), batch_size=16).key]
+    assert "momentum" not in json.dumps(found["identity"])
+    assert found["baseline"]["momentum"] == 0.25
+    assert all(0.5 <= momentum <= 0.8 for momentum in found["drawn"])
+    assert found["settings"]["momentum"] == found["drawn"][0]
+    assert found["shown"] == ["momentum", "the momentum", "0.800"]
+    assert "the momentum (0.800)" in found["check"]
+
+
+def test_reading_a_study_file_needs_no_slow_library() -> None:
+    code = "import sys, capsearch.spec; print({'keras', 'tensorflow', 'optuna'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"

@@ -1,11 +1,21 @@
-"""A study file is right, or every mistake in it is named at once."""
+"""A study file is right, or every mistake in it is named at once; and it keeps its identity."""
 
+import json
+import os
+from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import AliasChoices, Field
 
 from capsearch import spec
+from capsearch.data.options import stated
+from capsearch.data.source import open_source
 from capsearch.errors import BadRequest
+from capsearch.records import digest_of
 from capsearch.selection import Settings
 
 GOOD = """
@@ -71,6 +81,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         [training]
         optimiser = "adam"
         epochs = 0
+        dropout = 1.5
         [search]
         trials = 4
         rungs = 5
@@ -82,20 +93,22 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         [extra]
         """,
     )
-    assert found == [
-        "space.layers: low (2) must not be above high (1)",
-        "space.units: low (0) must be 1 or more",
-        "space.l1.lgo: unknown key. Did you mean low? Known: low, high, log, off",
-        "space.dropout: high (1.2) must be below 1.0",
-        "training.epochs: must be greater than or equal to 1, not 0",
-        "training.optimiser: unknown key. Did you mean optimizer? Known: optimizer, batch_size, "
-        "learning_rate, l1, l2, dropout, epochs, patience, stop_on",
-        "search: rungs (5) must not be above trials (4)",
-        "select.rule: must be 'one_std_err', 'pct_loss', 'non_inferiority', 'knee', 'budget' or "
-        "'best', not 'bset'",
-        "baseline.0.units.0: must be greater than or equal to 1, not 0",
-        "extra: unknown key. Known: data, space, training, search, select, baseline",
-    ]
+    expected = [
+        ("space.layers", "low (2)", "high (1)"),
+        ("space.units", "low (0)", "1 or more"),
+        ("space.l1.lgo", "unknown", "low, high, log, off"),
+        ("space.dropout", "high (1.2)", "below 1.0"),
+        ("training.epochs", "greater than or equal to 1", "not 0"),
+        ("training.dropout", "below 1.0", "not 1.5"),
+        ("training.optimiser", "Did you mean optimizer?", "epochs, patience, stop_on, l1, l2"),
+        ("search", "rungs (5)", "trials (4)"),
+        ("select.rule", "'one_std_err', 'pct_loss', 'non_inferiority'", "'bset'"),
+        ("baseline.0.units.0", "1 or more", "not 0"),
+        ("extra", "unknown", "data, space, training, search, select, baseline"),
+    ]  # fmt: skip
+    assert [line.partition(": ")[0] for line in found] == [key for key, *_ in expected]
+    for line, (_, *facts) in zip(found, expected, strict=True):
+        assert all(fact in line for fact in facts), line
 
 
 @pytest.mark.parametrize(
@@ -107,7 +120,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         ),
         (
             'strategy = "tpe"\ngrow = true',
-            "search: grow is for strategy = \"ladder\": 'tpe' opens no rungs",
+            "search: grow is for strategy = 'ladder': 'tpe' opens no rungs",
         ),
     ],
 )
@@ -130,7 +143,7 @@ def test_the_source_judges_its_own_table_in_the_same_breath(tmp_path: Path) -> N
         ("[data", "not valid TOML"),
         ("", "data: is missing"),
         ("[data]\n", "data.source: must name a data source"),
-        ("data = 3\n", "data: must be a valid dictionary"),
+        ("data = 3\n", "data: must be a table, not 3"),
     ],
 )
 def test_a_file_that_is_no_study_says_so(tmp_path: Path, text: str, message: str) -> None:
@@ -147,8 +160,8 @@ def test_a_file_that_is_no_study_says_so(tmp_path: Path, text: str, message: str
         ("confidence = 5.0", "select.confidence: must be less than 1, not 5.0"),
         ("max_bytes = 3", "select.max_bytes: must be greater than or equal to 4, not 3"),
         ("max_parameters = 0", "select.max_parameters: must be greater than or equal to 1, not 0"),
-        ("margins = 0.1", "select.margins: unknown key. Did you mean margin? Known: rule, "
-         "replicates, percent, margin, confidence, max_parameters, max_bytes"),
+        ("margins = 0.1", "select.margins: unknown key. Did you mean margin? Known: "
+         "percent, margin, confidence, max_parameters, max_bytes, rule, replicates"),
     ],
 )  # fmt: skip
 def test_what_a_rule_cannot_use_is_a_mistake(tmp_path: Path, select: str, mistake: str) -> None:
@@ -186,3 +199,210 @@ def test_a_study_here_comes_before_the_one_that_ships(
     assert spec.find("imdb") == Path("studies/imdb.toml")
     (tmp_path / "imdb.toml").write_text(GOOD)
     assert spec.find("imdb") == Path("imdb.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "legal"),
+    [
+        ("layers = { low = 0, high = 1, off = true }", "space.layers.off", "low, high, log"),
+        ("l1 = { low = 0.0, high = 1.0, of = true }", "space.l1.of", "low, high, log, off"),
+    ],
+)
+def test_the_keys_of_a_range_are_those_of_its_own_dimension(
+    tmp_path: Path, line: str, key: str, legal: str
+) -> None:
+    text = GOOD.replace("layers = { low = 0, high = 3 }", line) if "layers" in line else GOOD + line
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith(f"{key}: ")
+    assert mistake.endswith(f"Known: {legal}")
+    if key == "space.layers.off":
+        assert "off?" not in mistake
+
+
+@pytest.mark.parametrize(
+    ("line", "facts"),
+    [
+        ("l1 = 3", ("space.l1: ", "a table", "not 3")),
+        ("batch_size = 64", ("space.batch_size: ", "a list", "not 64")),
+        ("batch_size = []", ("space.batch_size: ", "at least one")),
+        ("batch_size = [0, 8]", ("space.batch_size: ", "0 must be 1 or more")),
+        ('optimizer = ["adm"]', ("space.optimizer: ", "'adm'", "'adam', 'rmsprop' or 'sgd'")),
+        ("l2 = { low = 0.0, high = inf }", ("space.l2: ", "high (inf)", "finite")),
+        (
+            "learning_rate = { low = 0.1, high = 1.0, off = true }",
+            ("learning_rate: off", "above 0"),
+        ),
+    ],
+)
+def test_a_range_of_the_wrong_kind_is_told_what_is_legal(
+    tmp_path: Path, line: str, facts: tuple[str, ...]
+) -> None:
+    (mistake,) = mistakes(tmp_path, GOOD + line)
+    assert all(fact in mistake for fact in facts), mistake
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.strip().encode())
+    assert spec.read(path, lambda _: []).data == {"source": "imdb"}
+
+
+def test_bystanders_are_no_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path / "studies"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".#mine.toml").symlink_to("nobody@nowhere")
+        (folder / "loop.toml").symlink_to("loop.toml")
+        (folder / "x.toml").mkdir()
+        (folder / "latin.toml").write_bytes(b"# \xe9\n[tool]\n")
+        os.mkfifo(folder / "pipe.toml")  # reading it would wait for ever
+    assert spec.known() == spec.shipped()
+    assert spec.find("imdb") == spec.shipped()["imdb"]
+    for name in (".#mine", "loop", "x", "x.toml", "a" * 300):
+        with pytest.raises(BadRequest, match=r"no study|no such study"):
+            spec.find(name)
+
+
+def test_files_and_folders_that_may_not_be_read_are_no_studies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(GOOD)
+    for refused in ("read_bytes", "is_file", "iterdir"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, refused, refuse)
+            assert spec.known().keys() == spec.shipped().keys()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", refuse)
+        with pytest.raises(BadRequest, match=r"mine\.toml: cannot be read: .*Permission denied"):
+            spec.read(spec.find("mine"), lambda _: [])
+
+
+ZONE = UTC
+TOML = st.recursive(
+    st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.datetimes(timezones=st.just(ZONE) | st.none()).map(lambda at: at.replace(fold=0))
+    | st.dates()
+    | st.times().map(lambda at: at.replace(fold=0)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("$date"), inner),
+)
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "training": st.fixed_dictionaries(
+            {},
+            optional={"l1": st.sampled_from([0.0, 0.5]), "epochs": st.sampled_from([40, 7]),
+                      "optimizer": st.sampled_from(["adam", "sgd"])},
+        ),
+        "search": st.fixed_dictionaries(
+            {},
+            optional={"strategy": st.sampled_from(["ladder", "tpe", "nsga2"]),
+                      "trials": st.sampled_from([96, 33]), "seed": st.sampled_from([0, 5])},
+        ),
+        "select": st.fixed_dictionaries(
+            {},
+            optional={"rule": st.sampled_from(["one_std_err", "knee"]),
+                      "max_bytes": st.just(4000), "margin": st.sampled_from([0.01, 0.02])},
+        ),
+        "baseline": st.just([{"name": "a", "units": [4], "l2": 0.0}, {"name": "b", "units": []}]),
+    },
+)  # fmt: skip
+SPACE = {
+    "layers": {"low": 0, "high": 2},
+    "units": {"low": 1, "high": 8, "log": True},
+    "dropout": {"low": 0.0, "high": 0.5},
+    "optimizer": ["sgd", "adam"],
+}
+
+
+def stored(study: spec.StudySpec) -> dict[str, Any]:
+    """The question as a storage gives it back; its JSON is strict."""
+    text = json.dumps(study.question, allow_nan=False)
+    back: dict[str, Any] = json.loads(text)
+    return back
+
+
+def asked(settings: dict[str, Any], data: dict[str, Any] | None = None) -> spec.StudySpec:
+    return spec.StudySpec.model_validate({"data": data or {}, "space": SPACE} | settings)
+
+
+@given(st.dictionaries(st.text() | st.just("$float"), TOML), SETTINGS)
+def test_a_stored_question_gives_the_same_study_back(
+    data: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    study = asked(settings, data)
+    back = spec.StudySpec.from_question(stored(study))
+    assert repr(back) == repr(study)  # NaN is not equal to itself
+    assert (back.identity, back.question) == (study.identity, study.question)
+    json.dumps(back.identity, allow_nan=False)
+
+
+def test_dates_and_numbers_of_toml_survive_a_storage(tmp_path: Path) -> None:
+    lines = "day = 2026-11-25\nat = 07:32:00\nwhen = 2026-11-25T07:32:00Z\nn = nan\ni = [-inf]\n"
+    text = GOOD.replace('source = "imdb"\n', f'source = "imdb"\n{lines}')
+    study = spec.read(written(tmp_path, text), lambda _: [])
+    data = spec.StudySpec.from_question(stored(study)).data
+    assert (data["day"], data["at"]) == (date(2026, 11, 25), time(7, 32))
+    assert data["when"] == datetime(2026, 11, 25, 7, 32, tzinfo=ZONE)
+    assert [str(data["n"]), str(data["i"][0])] == ["nan", "-inf"]
+
+
+@given(SETTINGS)
+def test_saying_a_default_changes_no_identity(settings: dict[str, Any]) -> None:
+    study = asked(settings)
+    said = study.question | {"data": study.data}
+    for table in [*said["baseline"], said["space"]]:  # TOML has no null
+        for name in [name for name, value in table.items() if value is None]:
+            del table[name]
+    said["select"] = {n: value for n, value in said["select"].items() if value is not None}
+    usual = study.question["training"]
+    said["baseline"] = [
+        {name: usual[name] for name in ("l1", "batch_size", "optimizer")} | b
+        for b in said["baseline"]
+    ]
+    again = spec.StudySpec.model_validate(said)
+    assert digest_of(again.identity) == digest_of(study.identity)
+    assert [c.key for _, c in again.baselines()] == [c.key for _, c in study.baselines()]
+
+
+class NewerSearch(spec.Search):
+    """One field more, and one that has another name: as a later version may have it."""
+
+    fresh: int = 3
+    budget: Annotated[
+        int, Field(validation_alias=AliasChoices("budget", "trials"), serialization_alias="trials")
+    ] = 96
+
+
+class Newer(spec.StudySpec):
+    """A study of that version."""
+
+    search: NewerSearch = NewerSearch()
+    further: int = 0
+
+
+@given(SETTINGS)
+def test_a_new_field_and_a_renamed_one_change_no_identity(settings: dict[str, Any]) -> None:
+    study, given = asked(settings), {"data": {}, "space": SPACE} | settings
+    newer = Newer.model_validate(given)
+    assert newer.identity == study.identity
+    assert Newer.from_question(stored(study)).identity == study.identity
+
+
+@given(SETTINGS, SETTINGS)
+def test_other_questions_have_other_identities(one: dict[str, Any], two: dict[str, Any]) -> None:
+    first, second = asked(one), asked(two)
+    assert (first.identity == second.identity) == (first.baselines() == second.baselines()
+            and first.question == second.question)  # fmt: skip
+
+
+def test_a_source_of_ours_tells_its_defaults_and_others_are_taken_at_their_word() -> None:
+    table = {"source": "imdb", "vocabulary": 10_000, "seed": 3}
+    assert stated(open_source(table), table) == {"source": "imdb", "seed": 3}
+    assert stated(object(), table) == table

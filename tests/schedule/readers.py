@@ -1,4 +1,4 @@
-"""Orders to test with, and the readers of each format: what would an engine run?"""
+"""Requests to test with, and a reader of each format: which command would it run?"""
 
 import ast
 import configparser
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from capsearch.schedule import Order, Times
+from capsearch.schedule import ScheduleRequest, Times
 
 HOSTILE = (
     "$(touch pwned)", "`touch pwned`", "${HOME}", "$HOME", "$$", "{{ 7 * 7 }}", "{% raw %}", "{#",
@@ -20,12 +20,12 @@ HOSTILE = (
 )  # fmt: skip
 
 
-def order_of(**changes: Any) -> Order:
+def request_of(**changes: Any) -> ScheduleRequest:
     plain: dict[str, Any] = {
         "study": "imdb", "name": "imdb", "at": Times.of("0 2 * * *"), "root": "/srv/mlruns",
         "program": "/opt/capsearch/bin/capsearch", "image": "capsearch:1",
     }  # fmt: skip
-    return Order(**plain | changes)
+    return ScheduleRequest(**plain | changes)
 
 
 def cron_command(line: str, pairs: bool) -> str:
@@ -97,10 +97,17 @@ def pod(text: str) -> dict[str, Any]:
     return found
 
 
-def _kubernetes(text: str) -> list[str]:
+def container_command(text: str) -> list[str]:
+    """What a container starts: Kubernetes has replaced `$$` and found no `$(NAME)`."""
     words = pod(text)["containers"][0]["command"]
     assert not [w for w in words if "$(" in w.replace("$$", "")]
     return [word.replace("$$", "$") for word in words]
+
+
+def _kubernetes(text: str) -> list[str]:
+    """The driver's words, which a shell is given as arguments when there are other pods, too."""
+    words = container_command(text)
+    return words[3:] if words[:2] == ["/bin/sh", "-c"] else words
 
 
 def _slurm(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from capsearch.schedule import Times, render
-from tests.schedule.readers import HOSTILE, order_of
+from tests.schedule.readers import HOSTILE, request_of
 
 Result = namedtuple("Result", "exit_code output")
 
@@ -81,7 +81,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def executed(**changes: Any) -> Any:
-    exec(compile(render("airflow", order_of(**changes)), "dag.py", "exec"), {"__name__": "dag"})
+    exec(compile(render("airflow", request_of(**changes)), "dag.py", "exec"), {"__name__": "dag"})
     return Operator.made
 
 

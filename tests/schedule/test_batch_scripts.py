@@ -14,7 +14,7 @@ import pytest
 
 from capsearch.errors import BadRequest
 from capsearch.schedule import render
-from tests.schedule.readers import HOSTILE, READERS, cron_command, order_of
+from tests.schedule.readers import HOSTILE, READERS, cron_command, request_of
 
 POSTGRES = "postgresql+psycopg://capsearch@db/capsearch"
 STAND_IN = f"""#!{sys.executable}
@@ -60,12 +60,12 @@ def requeued(tmp_path: Path) -> list[str]:
 
 
 def script(tmp_path: Path, stand_in: Path, workers: int = 1, study: str = "imdb") -> Path:
-    order = order_of(
+    request = request_of(
         program=str(stand_in), workers=workers, study=study, storage=POSTGRES,
         tracking="http://mlflow", deadline="45m",
     )  # fmt: skip
     path = tmp_path / "study.sbatch"
-    path.write_text(render("slurm", order))
+    path.write_text(render("slurm", request))
     return path
 
 
@@ -90,16 +90,16 @@ def test_a_job_goes_back_into_the_queue_when_later_may_help_but_not_for_ever(
     assert "a message" in run.stderr
 
 
-def test_an_element_of_an_array_puts_back_itself_and_not_the_array(
+def test_four_training_processes_ask_slurm_for_their_cores_and_memory(
     tmp_path: Path, stand_in: Path
 ) -> None:
-    more = BATCH | {"CODE": "5", "SLURM_ARRAY_JOB_ID": "9", "SLURM_ARRAY_TASK_ID": "3"}
-    subprocess.run(
-        ["bash", script(tmp_path, stand_in, workers=3)], env=surroundings(tmp_path, **more),
-        capture_output=True, check=False,
-    )  # fmt: skip
-    assert requeued(tmp_path) == ["requeue 9_3"]
-    assert said(tmp_path)[:2] == ["worker", "imdb"]
+    directives = re.findall(
+        r"^#SBATCH --([a-z-]+)=(.*)$", script(tmp_path, stand_in, workers=4).read_text(), re.M
+    )
+    asked = dict(directives)
+    assert (asked["nodes"], asked["ntasks"], asked["cpus-per-task"]) == ("1", "1", "8")
+    assert asked["mem"] == f"{(4 + 2) * 1536}M"
+    assert "array" not in asked
 
 
 def test_a_notice_before_the_end_reaches_capsearch_and_its_state_is_saved(
@@ -166,7 +166,7 @@ def test_cron_hands_the_shell_the_words_that_were_meant(
     pairs: bool, tmp_path: Path, stand_in: Path
 ) -> None:
     root, study = tmp_path / "%m \\% $(touch x)'", "/" + "".join(HOSTILE)
-    text = render("cron", order_of(program=str(stand_in), study=study, root=str(root)))
+    text = render("cron", request_of(program=str(stand_in), study=study, root=str(root)))
     command = cron_command(text.rstrip("\n").split("\n")[-1], pairs)
     run = subprocess.run(
         ["sh", "-c", command], cwd=tmp_path, env=surroundings(tmp_path), capture_output=True,
@@ -182,7 +182,7 @@ def test_cron_hands_the_shell_the_words_that_were_meant(
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 130, 143])
 def test_cron_mails_what_a_person_must_see(code: int, tmp_path: Path, stand_in: Path) -> None:
-    text = render("cron", order_of(program=str(stand_in), root=str(tmp_path / "runs")))
+    text = render("cron", request_of(program=str(stand_in), root=str(tmp_path / "runs")))
     command = cron_command(text.rstrip("\n").split("\n")[-1], pairs=True)
     mail = subprocess.run(
         ["sh", "-c", command], env=surroundings(tmp_path, CODE=str(code)), capture_output=True,
@@ -194,7 +194,7 @@ def test_cron_mails_what_a_person_must_see(code: int, tmp_path: Path, stand_in: 
 
 @pytest.mark.parametrize("study", ["imdb", "/" + "".join(HOSTILE)])
 def test_a_crontab_is_sound_to_cron_itself(study: str, tmp_path: Path) -> None:
-    text = render("cron", order_of(study=study))
+    text = render("cron", request_of(study=study))
     assert crontab(tmp_path, text) == 0
     assert crontab(tmp_path, text.replace("\n0 2 * * * ", "\n0 2 * * 8 ")) != 0
     assert READERS["cron"](text)[1:3] == ["study", study]
@@ -202,7 +202,7 @@ def test_a_crontab_is_sound_to_cron_itself(study: str, tmp_path: Path) -> None:
 
 def test_a_command_that_cron_would_cut_is_refused() -> None:
     with pytest.raises(BadRequest, match="longer than the 998 bytes that cron reads"):
-        render("cron", order_of(root="/" + "x" * 300))
+        render("cron", request_of(root="/" + "x" * 300))
 
 
 def crontab(tmp_path: Path, text: str) -> int:

@@ -1,4 +1,4 @@
-"""A cron expression, read as every engine reads it."""
+"""A cron expression, read as every scheduler reads it."""
 
 import re
 import subprocess
@@ -55,12 +55,12 @@ def test_an_expression_is_said_in_numbers_and_in_the_words_of_systemd(
         ("1,,2 2 * * *", "minute '1,,2' is not legal"),
         ("-1 2 * * *", "minute '-1' is not legal"),
         ("¹ 2 * * *", "minute '¹' is not legal"),
-        ("0 2 */2 * 1", "engines read a step after * in one of them differently"),
+        ("0 2 */2 * 1", "schedulers read a step after * in one of them differently"),
         ("0 2 30 2 *", "no month in it has a day 30"),
         ("0 2 31 4,6 *", "no month in it has a day 31"),
     ],
 )
-def test_what_engines_would_not_read_alike_is_refused_with_what_is_legal(
+def test_what_schedulers_would_not_read_alike_is_refused_with_what_is_legal(
     expression: str, message: str
 ) -> None:
     with pytest.raises(BadRequest) as error:

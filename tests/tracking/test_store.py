@@ -1,11 +1,14 @@
 """MLflow's SQLite file is whole, or not there."""
 
+import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from mlflow import MlflowClient
 
-from capsearch.tracking.store import make_whole
+from capsearch.errors import BadRequest
+from capsearch.tracking.store import check_address, connect_once, make_whole
 
 pytestmark = pytest.mark.real
 
@@ -35,3 +38,35 @@ def test_a_process_that_is_cut_while_it_makes_a_store_leaves_none(
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "postgresql+psycopg://127.0.0.1:9/x"])
 def test_a_server_makes_its_own_tables(uri: str) -> None:
     make_whole(uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true",
+        "sqlite:///file::memory:?cache=shared&uri=true", "gopher://x", "mlruns", "file:///tmp/x",
+        "http//localhost:5000", "mysql+none://me:s3cret@localhost/x", "postgresql://h:s3cret/x",
+    ],
+)  # fmt: skip
+def test_an_address_that_can_never_be_used_is_refused_before_anything_runs(uri: str) -> None:
+    with pytest.raises(BadRequest, match="--tracking-uri") as caught:
+        check_address(uri)
+    assert "me:s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["sqlite:///x.db", "sqlite:////tmp/x.db", "http://h:5000", "postgresql+psycopg://u@h/x"],
+)
+def test_an_address_that_something_may_answer_at_is_left_to_its_client(uri: str) -> None:
+    check_address(uri)
+
+
+def test_a_file_that_is_no_database_is_known_at_once(tmp_path: Path) -> None:
+    """MLflow would ask it ten times, in a minute and a half."""
+    file = tmp_path / "mlflow.db"
+    file.write_text("this is no database" * 100)
+    began = time.monotonic()
+    with pytest.raises(sa.exc.DatabaseError):
+        connect_once(f"sqlite:///{file}")
+    assert time.monotonic() - began < 2

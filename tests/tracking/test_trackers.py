@@ -1,31 +1,26 @@
 """Both trackers keep the contract; MLflow's also survives a server that goes away."""
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from capsearch.errors import BadRequest
-from capsearch.records import StudyRecord, Trial
-from capsearch.tracking import Tracker, open_tracker, ui_command
+from capsearch.records import Trial
+from capsearch.tracking import Tracker, open_tracker
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.memory import MemoryTracker
 from capsearch.tracking.mlflow import MlflowTracker
-from capsearch.tracking.runs import note_of
+from capsearch.tracking.runs import note_of, trial_tags
 from tests.contracts.tracker import TrackerContract
 from tests.samples import record_of
-from tests.servers import MlflowServer, free_port, wait_for
+from tests.servers import MlflowServer, free_port
+from tests.tracking.place import Flaky, InMlflow, state_of, write_all
 
 
 @dataclass
@@ -50,33 +45,6 @@ class InMemory:
         return {id_: state for held in by_study.values() for id_, state in held.items()}
 
 
-@dataclass
-class InMlflow:
-    """A store of its own, on SQLite."""
-
-    uri: str
-    root: Path
-    warnings: list[str] = field(default_factory=list)
-
-    def open(self) -> MlflowTracker:
-        return MlflowTracker(self.uri, self.root, self.warnings.append)
-
-    def runs(self) -> list[Run]:
-        client = MlflowClient(self.uri, self.uri)
-        experiments = [e.experiment_id for e in client.search_experiments()]
-        return list(client.search_runs(experiments, max_results=5000))
-
-    def trials(self) -> dict[str, str]:
-        children = [r for r in self.runs() if "capsearch.trial" in r.data.tags]
-        counted = Counter(r.data.tags["capsearch.trial"] for r in children)
-        assert max(counted.values()) == 1, "doubled"
-        assert {r.info.status for r in children} <= {"FINISHED", "FAILED"}
-        return {
-            r.data.tags["capsearch.trial"]: r.data.tags.get("capsearch.reason", "complete")
-            for r in children
-        }
-
-
 class TestMemory(TrackerContract):
     @pytest.fixture
     def place(self) -> InMemory:
@@ -91,7 +59,8 @@ class InBackground(InMemory):
         self.threads: list[BackgroundTracker] = []
 
     def open(self) -> Tracker:
-        self.threads.append(BackgroundTracker(super().open))
+        open_ = super().open
+        self.threads.append(BackgroundTracker(lambda _: open_()))
         return self.threads[-1]
 
     def trials(self) -> dict[str, str]:
@@ -111,17 +80,6 @@ def test_an_address_of_no_known_kind_is_a_bad_request(uri: str, tmp_path: Path) 
         open_tracker(uri, tmp_path, print)
 
 
-def test_a_driver_that_is_not_there_is_heard_of_from_the_background(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        tracker = open_tracker(f"mysql+none://me:s3cret@127.0.0.1:{port}/x", tmp_path, print)
-        tracker.begin(record_of().study)
-        with pytest.raises(BadRequest, match="none") as caught:
-            assert tracker.missing
-    assert "s3cret" not in str(caught.value)
-    tracker.close()
-
-
 def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
     """Closing must not take as long as a slow server needs for a hundred trials."""
 
@@ -131,7 +89,7 @@ def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
             super().log(trial)
 
     record, slow = record_of(), Slow()
-    tracker = BackgroundTracker(lambda: slow)
+    tracker = BackgroundTracker(lambda _: slow)
     tracker.begin(record.study)
     for trial in record.trials:
         tracker.log(trial)
@@ -140,21 +98,6 @@ def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
     assert time.monotonic() - began < 2
     assert slow.closed
     assert len(slow.trials) < len(record.trials)
-
-
-def test_who_no_longer_leads_writes_no_trial(tmp_path: Path) -> None:
-    """Another process has written them meanwhile: it woke up late."""
-    record, memory, leads = record_of(), MemoryTracker(), [True, True, False, True]
-    tracker = BackgroundTracker(lambda: memory, lambda: leads[len(memory.trials)])
-    tracker.begin(record.study)
-    for trial in record.trials[:3]:
-        tracker.log(trial)
-    assert tracker.missing == 1
-    assert set(memory.trials) == {t.id for t in record.trials[:2]}
-    leads[2] = True  # it was only late
-    tracker.finish(record, tmp_path, [], tmp_path)
-    assert set(memory.trials) == {t.id for t in record.trials[:3]}
-    tracker.close()
 
 
 @pytest.mark.real
@@ -207,7 +150,7 @@ def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> Non
     tracker = place.open()
     tracker.begin(record.study)
     parent = place.runs()[0]
-    tags = {"mlflow.parentRunId": parent.info.run_id, "capsearch.trial": record.trials[0].id}
+    tags = {"mlflow.parentRunId": parent.info.run_id} | trial_tags(record.trials[0], record.study)
     MlflowClient(place.uri).create_run(parent.info.experiment_id, tags=tags)
     again = place.open()
     again.begin(record.study)
@@ -268,8 +211,9 @@ def test_a_server_that_was_never_there_costs_a_warning_and_nothing_else(tmp_path
     report.write_text("")
     assert tracker.finish(record, report, [], tmp_path) is None
     tracker.close()
-    assert len(place.warnings) == 1
-    assert "s3cret" not in place.warnings[0]
+    (away,) = place.warnings
+    assert "does not answer" in away
+    assert "s3cret" not in away
 
 
 @pytest.mark.real
@@ -286,30 +230,6 @@ def test_a_database_that_is_away_costs_a_warning_and_no_time(tmp_path: Path) -> 
     (warning,) = place.warnings
     assert "does not answer" in warning
     assert "s3cr" not in warning
-
-
-class Flaky:
-    """A client whose call number `fails` raises, after it took effect or before."""
-
-    calls: ClassVar[list[str]] = []
-    fails = 0
-    after = True
-
-    def __init__(self, **address: str) -> None:
-        self._client = MlflowClient(**address)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **more: Any) -> Any:
-            self.calls.append(name)
-            fails = len(self.calls) == self.fails
-            if fails and not self.after:
-                raise ConnectionError("refused")
-            answer = getattr(self._client, name)(*args, **more)
-            if fails:
-                raise ConnectionError("reset")
-            return answer
-
-        return call
 
 
 @pytest.mark.real
@@ -341,67 +261,6 @@ def test_whichever_call_fails_everything_is_written_once(
     assert len(names) > 20
     for number, name in enumerate(names, 1):
         assert state_after(number) == undisturbed, name
-
-
-def write_all(tracker: Tracker, record: StudyRecord, folder: Path) -> None:
-    """As the pipeline does; a finish that fails is tried again."""
-    report, model = folder / "report.html", folder / "model"
-    report.write_text("<p>report</p>")
-    model.mkdir()
-    (model / "MLmodel").write_text("flavors: {}\n")
-    tracker.begin(record.study)
-    for trial in record.trials:
-        tracker.log(trial)
-    assert any(tracker.finish(record, report, [], model) for _ in range(2))
-    assert tracker.missing == 0
-    tracker.close()
-
-
-def state_of(place: InMlflow) -> Any:
-    """Everything that a person would see, without ids and times."""
-    client = MlflowClient(place.uri, place.uri)
-    seen = []
-    for run in place.runs():
-        id_, data = run.info.run_id, run.data
-        points = {key: len(client.get_metric_history(id_, key)) for key in data.metrics}
-        artifacts = sorted(a.path for a in client.list_artifacts(id_))
-        inputs = len(run.inputs.dataset_inputs) if run.inputs else 0
-        seen.append((run.info.run_name, run.info.status, data.params, points, artifacts, inputs))
-    models = [(m.version, m.tags.get("capsearch.choice")) for m in client.search_model_versions()]
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    logged = [str(m.status) for m in client.search_logged_models(experiments)]
-    return sorted(seen, key=str), models, logged
-
-
-def listening(port: int) -> set[str]:
-    """The addresses at which something listens on this port, as the kernel writes them."""
-    tables = [Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
-    rows = [line.split() for table in tables for line in table]
-    local = [row[1].split(":") for row in rows if row[3] == "0A"]
-    return {address for address, number in local if int(number, 16) == port}
-
-
-@pytest.mark.real
-def test_the_ui_answers_on_loopback_over_the_right_store(tmp_path: Path) -> None:
-    place, record = InMlflow(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path), record_of()
-    tracker = place.open()
-    tracker.begin(record.study)
-    tracker.log(record.trials[0])
-    port = free_port()
-    command, more = ui_command(place.uri, tmp_path, port)
-    assert place.uri not in command
-    ui = subprocess.Popen(
-        command, env=os.environ | more, cwd=tmp_path, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert "MLflow" in wait_for(f"http://127.0.0.1:{port}/")
-        client = MlflowClient(f"http://127.0.0.1:{port}")
-        assert client.get_experiment_by_name("capsearch/imdb") is not None
-        assert listening(port) == {"0100007F"}
-    finally:
-        os.killpg(ui.pid, signal.SIGKILL)
-        ui.wait()
 
 
 def test_the_note_of_a_study_names_its_warnings_by_code() -> None:

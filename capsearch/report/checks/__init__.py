@@ -29,6 +29,7 @@ CHECKS: dict[str, Callable[[StudyRecord], Answer]] = {
     "CS015": size.lagging,
     "CS016": rows.learned,
     "CS017": rows.surprise,
+    "CS018": trust.same_as_keras,
 }
 
 

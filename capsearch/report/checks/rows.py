@@ -3,7 +3,7 @@
 from math import hypot, log
 
 from capsearch.records import StudyRecord
-from capsearch.report.checks.answer import Answer, ok, warning
+from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 
 RAREST = 0.2  # share of the rarer class; below it accuracy says little
 APART = 0.03  # between the splits' shares of the positive class
@@ -12,6 +12,8 @@ Z95 = 1.96  # a 95 % interval is so many standard errors wide on either side
 
 def openings(record: StudyRecord) -> Answer:
     """CS007: studies that have opened the same test split."""
+    if record.test is None:
+        return not_applicable("the test split is still sealed")
     others = record.test.openings - 1
     if others:
         times = "once" if others == 1 else f"{others} times"
@@ -63,6 +65,8 @@ def learned(record: StudyRecord) -> Answer:
 def surprise(record: StudyRecord) -> Answer:
     """CS017: the test loss against the validation loss, in standard errors of their difference."""
     test, chosen = record.test, record.choice.selected
+    if test is None:
+        return not_applicable("the test split is still sealed")
     error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"

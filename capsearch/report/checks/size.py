@@ -1,13 +1,13 @@
 """Is the space wide enough, and the curve what capacity makes it?"""
 
-from collections.abc import Iterator
-from math import log
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from capsearch.families.dense import dimensions
 from capsearch.records import Candidate, StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 from capsearch.selection import CapacityCurve, Contrasts, tables_of
 
-NEAR = 0.02  # of a range, on its own scale: nearer to an end than this is on the edge
 UNLIKELY = 0.025  # one-sided level of all comparisons of CS015 together
 
 
@@ -38,8 +38,7 @@ def smallest(record: StudyRecord) -> Answer:
 
 def settings(record: StudyRecord) -> Answer:
     """CS003: every searched setting of the best and the selected network against its range."""
-    space = record.study.question["space"]
-    on_edge: dict[str, list[str]] = {}
+    space, on_edge = record.study.question["space"], dict[str, list[str]]()
     for role, found in (("best", record.choice.best), ("selected", record.choice.selected)):
         for what in _on_edge(found.candidate, space):
             on_edge.setdefault(what, []).append(role)
@@ -49,6 +48,14 @@ def settings(record: StudyRecord) -> Answer:
     lies = "lies" if len(listed) == 1 else "lie"
     edge = "edge of its range" if len(listed) == 1 else "edges of their ranges"
     return warning(f"{', '.join(listed)} {lies} on the {edge}")
+
+
+def _on_edge(candidate: Candidate, space: Mapping[str, Any]) -> Iterator[str]:
+    """Each setting on the edge of its range, with its value."""
+    for dimension in dimensions():
+        value, said = dimension.of(candidate), space.get(dimension.name)
+        if said is not None and dimension.searched(said).on_edge(value):
+            yield f"{dimension.title} ({dimension.text(value)})"
 
 
 def lagging(record: StudyRecord) -> Answer:
@@ -75,31 +82,3 @@ def lagging(record: StudyRecord) -> Answer:
             "rung a better one may be found"
         )
     return ok("no finalist is clearly worse than a smaller one")
-
-
-def _on_edge(candidate: Candidate, space: dict[str, dict[str, float] | None]) -> Iterator[str]:
-    """Each setting on the edge, with its value. An end at 'none' is no edge."""
-    for name in ("dropout", "l1", "l2", "learning_rate"):
-        reach, value = space.get(name), getattr(candidate, name)
-        if reach is None or value == 0.0 or reach["low"] == reach["high"]:
-            continue
-        at_low, at_high = _ends(value, reach)
-        if at_high or (at_low and not reach["off"] and reach["low"] > 0.0):
-            yield f"{_NAMES[name]} ({value:.2g})" if name != "dropout" else f"dropout ({value:.2f})"
-    layers, units = space["layers"], space["units"]
-    if layers and layers["low"] < layers["high"] == len(candidate.units):
-        yield f"number of layers ({len(candidate.units)})"
-    if units and units["low"] < units["high"] == max(candidate.units, default=0):
-        yield f"width ({max(candidate.units)} units)"
-
-
-_NAMES = {"l1": "L1", "l2": "L2", "learning_rate": "learning rate"}
-
-
-def _ends(value: float, reach: dict[str, float]) -> tuple[bool, bool]:
-    """Whether a value is on the low and the high edge of a range, on the scale of its draws."""
-    low, high, at = reach["low"], reach["high"], value
-    if reach["log"]:
-        low, high, at = log(low), log(high), log(value)
-    share = (at - low) / (high - low)
-    return share <= NEAR, share >= 1.0 - NEAR

@@ -5,26 +5,31 @@ import numpy as np
 from capsearch.records import Curve, StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 
-FEWEST_TRIALS = 6  # on a rung: the best of 6 is in its best third 9 times in 10, 1 - (2/3)^6
+FEWEST_TRIALS = 6  # in a band: the best of 6 is in its best third 9 times in 10, 1 - (2/3)^6
 DIVERGED_SHARE = 0.2  # of a study's trials; above it the space reaches into useless settings
 FEWEST_SEEDS = 3  # with 2, the spread of the seeds is known to within 70 %: 1 / sqrt(2 (n - 1))
 OPTIMISM = 0.5  # standard errors by which a best epoch may flatter the selected network
 
 
 def rungs(record: StudyRecord) -> Answer:
-    """CS004: completed trials on every rung up to the largest that was tried."""
+    """CS004: different candidates that completed on every rung up to the largest that was tried.
+
+    Two trials of one candidate are one training: they say nothing more about its size.
+    """
     ladder = record.study.ladder
     tried = max((t.rung for t in record.trials), default=-1) + 1
-    done = [0] * tried
+    done: list[set[str]] = [set() for _ in range(tried)]
     for trial in record.trials:
-        done[trial.rung] += trial.outcome is not None and trial.outcome.complete
-    few = [r for r in range(tried) if done[r] < FEWEST_TRIALS]
+        if trial.outcome is not None and trial.outcome.complete:
+            done[trial.rung].add(trial.candidate.key)
+    few = [r for r in range(tried) if len(done[r]) < FEWEST_TRIALS]
     if not few:
-        return ok(f"at least {min(done, default=0)} completed trials on every rung that was tried")
-    sizes = [f"{done[r]} from {ladder[r]:,} to {ladder[r + 1] - 1:,} parameters" for r in few]
+        least = min(map(len, done), default=0)
+        return ok(f"at least {least} candidates completed in every size band that was tried")
+    sizes = [f"{len(done[r])} from {ladder[r]:,} to {ladder[r + 1] - 1:,} parameters" for r in few]
     return warning(
-        f"fewer than {FEWEST_TRIALS} completed trials on a rung: {', '.join(sizes)}; its best may "
-        "be far from what that size can do"
+        f"fewer than {FEWEST_TRIALS} candidates completed in a size band: {', '.join(sizes)}; its "
+        "best may be far from what that size can do"
     )
 
 

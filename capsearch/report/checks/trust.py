@@ -2,8 +2,9 @@
 
 from capsearch.records import StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
+from capsearch.selection.uncertainty import HALF
 
-STABLE = 0.5  # share of resamples; a choice that fewer make is not the data's
+APART = 1e-3  # of a row's losses; rounding alone explains less
 
 
 def margin(record: StudyRecord) -> Answer:
@@ -29,7 +30,7 @@ def stability(record: StudyRecord) -> Answer:
     uncertainty = record.uncertainty
     share = f"{100 * uncertainty.stability:.0f} % of {uncertainty.resamples:,}"
     said = f"{share} resamples of rows and seeds choose the same network"
-    return ok(said) if uncertainty.stability >= STABLE else warning(f"unstable choice: only {said}")
+    return ok(said) if uncertainty.stability >= HALF else warning(f"unstable choice: only {said}")
 
 
 def decided(record: StudyRecord) -> Answer:
@@ -43,3 +44,17 @@ def decided(record: StudyRecord) -> Answer:
 def _sentence(text: str) -> str:
     """Without a capital and a full stop, as checks are written."""
     return (text[:1].lower() + text[1:]).removesuffix(".")
+
+
+def same_as_keras(record: StudyRecord) -> Answer:
+    """CS018: the study's engine against Keras' own loop, on its rows (`final.prove`)."""
+    proof = record.decision.proof
+    if proof is None:
+        return not_applicable("Keras' own loop trained this study")
+    if proof.difference is None:
+        return warning(f"the engine could not be compared with Keras: {proof.reason}")
+    said = (
+        f"after one epoch from the same weights, the loss of a row differs by at most "
+        f"{proof.difference:.1e} between the engine and Keras ({proof.rows:,} rows)"
+    )
+    return warning(said) if proof.difference > APART else ok(said)

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,9 +14,13 @@ from capsearch.records import Outcome
 Record = TypeVar("Record")
 
 
-@cache
+_adapters: dict[Any, TypeAdapter[Any]] = {}  # they take a moment to make
+
+
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def encode(record: object) -> str:

@@ -1,4 +1,4 @@
-"""What a manifest is asked for: which study, when, with what. Checked at birth."""
+"""What a manifest is asked for: which study, when, on what. Checked when it is made."""
 
 import hashlib
 import re
@@ -12,12 +12,14 @@ from capsearch.errors import BadRequest
 from capsearch.schedule.times import Times
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-_LONGEST_NAME = 42  # with `capsearch-` before it: Kubernetes allows 52 characters for a CronJob
+# A pod is called capsearch-NAME-MINUTES-INDEX, which may have 63 characters: 8 digits of minutes
+# since 1970, and 3 of the index.
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
-class Order:
-    """One manifest. Raises BadRequest for what cannot stand in one."""
+class ScheduleRequest:
+    """One manifest to write. Raises BadRequest for what cannot stand in one."""
 
     study: str  # a shipped study's name, or the absolute path of a file
     name: str  # the study's own name
@@ -25,12 +27,14 @@ class Order:
     program: str  # absolute path of the command on the machine that runs it
     root: str  # absolute path of its default stores, reports and models
     image: str  # for Kubernetes
-    question: str | None = None  # text of the study file, None for a shipped one
+    study_text: str | None = None  # text of the study file, None for a shipped one
     storage: str | None = None
     tracking: str | None = None
     deadline: str | None = None  # such as 45m
-    workers: int = 1
-    threads: int = 0  # processor cores of each worker; 0 leaves it to the format
+    workers: int = 1  # training processes on each machine
+    threads: int = 0  # processor cores of each training process; 0 leaves it to the format
+    machines: int = 1  # for Kubernetes: with more than one, the first drives and the others train
+    data_volume: str | None = None  # for Kubernetes: claim of a volume with the study's data
 
     def __post_init__(self) -> None:
         texts = {
@@ -52,18 +56,23 @@ class Order:
         ]
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", self.image):
             mistakes.append(f"--image {self.image!r}: not an image. Legal: REPOSITORY[:TAG]")
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", self.data_volume or "none"):
+            mistakes.append(
+                f"--data-volume {self.data_volume!r}: not the name of a PersistentVolumeClaim. "
+                f"Legal: a-z, 0-9, - and . such as reviews-2027"
+            )
         if self.deadline is not None and not re.fullmatch(r"[1-9]\d{0,5}[smh]", self.deadline):
             mistakes.append(f"--deadline {self.deadline!r}: Legal: a number with s, m or h: 45m")
         if mistakes:
             raise BadRequest(*mistakes)
 
     @classmethod
-    def of(cls, path: Path, shipped: bool, **rest: Any) -> "Order":
+    def of(cls, path: Path, shipped: bool, **rest: Any) -> "ScheduleRequest":
         """For the study in a file: named when it is shipped, else by path, with its text."""
         if shipped:
             return cls(study=path.stem, name=path.stem, **rest)
         text = path.read_text(encoding="utf-8")
-        return cls(study=str(path.absolute()), name=path.stem, question=text, **rest)
+        return cls(study=str(path.absolute()), name=path.stem, study_text=text, **rest)
 
     @property
     def slug(self) -> str:

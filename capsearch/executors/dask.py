@@ -1,0 +1,229 @@
+"""The Dask executor: packs as futures on the workers of a cluster.
+
+No shared folder, storage address or path of the driver is sent. Workers come and go; those of
+another version are named and not used. A cluster runs whatever its clients send, so whoever can
+reach an open scheduler can run code on it: use TLS, as Dask's own configuration sets it.
+"""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from capsearch.codec import encode
+from capsearch.engines.base import Trained
+from capsearch.errors import BadRequest, StoreUnavailable
+from capsearch.executors.base import Lost, Pack, Rows, Unusable
+from capsearch.executors.dask_worker import GOOD, LOST, versions
+from capsearch.executors.wire import trained_from_bytes
+
+LOOK = 0.5  # seconds between looks at the cluster
+PIECE = 32_000_000  # bytes of rows sent at once
+SLACK = 60.0  # seconds that a pack may be late, beyond twice its limit, before it is sent again
+PENDING = ("pending", "lost")  # a lost result is made again by Dask
+
+
+def _entries() -> tuple[Callable[..., Any], ...]:
+    """What a cluster is asked to run: the versions of a worker, a pack, and a piece of rows.
+
+    Functions within a function are sent by value, so that a scheduler needs no capsearch; what a
+    worker needs it imports when it is asked.
+    """
+
+    def versions() -> Any:
+        try:
+            from capsearch.executors import dask_worker
+        except ImportError:
+            return None
+        return dask_worker.versions()
+
+    def train(task: bytes) -> bytes:
+        from capsearch.executors import dask_worker
+
+        return dask_worker.train(task)
+
+    def put(*piece: Any) -> None:
+        from capsearch.executors import dask_worker
+
+        dask_worker.put(*piece)
+
+    return versions, train, put
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A pack on its way."""
+
+    task: Any  # Dask's future
+    future: "Future[Sequence[Trained]]"  # ours
+    until: float
+
+
+class DaskExecutor:
+    """Trains on the cluster at `address`, or of a scheduler file; `warn` hears of its workers."""
+
+    def __init__(self, address: str, warn: Callable[[str], None]) -> None:
+        try:
+            import distributed  # an extra: only this executor needs it
+        except ImportError:
+            raise BadRequest("--dask: needs the extra: pip install 'capsearch[dask]'") from None
+        self._distributed, self._address, self._warn = distributed, address, warn
+        self._versions, self._train, self._put_piece = _entries()
+        self._topic = f"capsearch-{uuid.uuid4().hex}"
+        self._own, self._known = versions(), dict[str, bool]()
+        self._usable: dict[str, int] = {}  # threads, by the address of a worker
+        self._flying: list[_Flight] = []
+        self._lock, self._wake, self._ended = threading.Lock(), threading.Event(), False
+        self._asked: SimpleQueue[str | None] = SimpleQueue()
+        self._client = self._connect()
+        self._look()
+        for work in (self._watch, self._send_rows):
+            threading.Thread(target=work, name="dask", daemon=True).start()
+
+    @property
+    def slots(self) -> int:
+        return sum(self._usable.values())
+
+    def open(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
+        future = Future[Sequence[Trained]]()
+        with self._lock:
+            try:
+                task = self._client.submit(
+                    self._train,
+                    json.dumps([self._topic, encode(pack)]).encode(),
+                    key=f"capsearch-{uuid.uuid4().hex}",
+                    pure=False,
+                    retries=0,
+                    priority=-priority,
+                    workers=list(self._usable),
+                )
+            except Exception:  # whatever a client raises that has lost its scheduler
+                future.set_exception(Lost("the scheduler cannot be reached"))
+                return future
+            allowed = 2 * pack.limits.seconds_per_job * len(pack.jobs) + SLACK
+            self._flying.append(_Flight(task, future, time.monotonic() + allowed))
+        task.add_done_callback(lambda _: self._wake.set())
+        return future
+
+    def shutdown(self) -> None:
+        self._ended = True
+        self._wake.set()
+        self._asked.put(None)
+        with suppress(Exception):  # the scheduler may be gone
+            self._client.cancel([flight.task for flight in self._flying], force=True)
+        with suppress(Exception):
+            self._client.close(timeout=2)
+
+    def _connect(self) -> Any:
+        path, named = Path(self._address), {"address": self._address}
+        if "://" not in self._address:
+            if not path.is_file():
+                raise BadRequest(
+                    f"--dask {self._address}: not an address such as tcp://HOST:PORT, nor a "
+                    "scheduler file"
+                )
+            named = {"scheduler_file": str(path)}
+        try:
+            client = self._distributed.Client(
+                **named, timeout="10s", set_as_default=False, name="capsearch",
+                deserializers=["dask", "msgpack"],
+            )  # fmt: skip
+        except ValueError as error:
+            raise BadRequest(
+                f"--dask {self._address}: not an address such as tcp://HOST:PORT"
+            ) from error
+        except OSError as error:
+            raise StoreUnavailable(
+                f"--dask {self._address}: cannot be reached ({error})"
+            ) from error
+        client.subscribe_topic(self._topic, self._heard)
+        return client
+
+    def _heard(self, event: tuple[float, Any]) -> None:
+        """A worker asks for rows."""
+        self._asked.put(event[1]["worker"])
+
+    def _watch(self) -> None:
+        """Give every pack its end, and know which workers there are."""
+        looked = time.monotonic()
+        while not self._ended:
+            self._wake.wait(LOOK)
+            self._wake.clear()
+            if time.monotonic() - looked > LOOK:
+                self._look()
+                looked = time.monotonic()
+            with self._lock:
+                flights, self._flying = self._flying, []
+                self._flying = [flight for flight in flights if not self._landed(flight)]
+
+    def _look(self) -> None:
+        """Who trains here. Workers are asked for their versions once."""
+        try:
+            found = self._client.scheduler_info(n_workers=-1)["workers"]
+            for address in found.keys() - self._known.keys():
+                answer = self._client.run(self._versions, workers=[address])
+                self._known[address] = self._fits(address, answer.get(address))
+        except Exception:  # a scheduler that is away raises what it likes; so does a lost worker
+            found = {}
+            if self._client.status == "closed" and not self._ended:
+                with suppress(BadRequest, StoreUnavailable):
+                    self._client = self._connect()
+        self._usable = {a: w["nthreads"] for a, w in found.items() if self._known.get(a)}
+
+    def _fits(self, address: str, theirs: dict[str, str] | None) -> bool:
+        other = {n: v for n, v in (theirs or {}).items() if self._own.get(n) != v}
+        if theirs is None:
+            self._warn(f"the Dask worker {address} has no capsearch and is not used")
+        elif other:
+            listed = ", ".join(f"{n} {v} (here {self._own.get(n)})" for n, v in other.items())
+            self._warn(f"the Dask worker {address} has {listed} and is not used")
+        return theirs is not None and not other
+
+    def _landed(self, flight: _Flight) -> bool:
+        """Whether a pack has ended; its future is told."""
+        status = flight.task.status
+        if status in PENDING and self._usable and time.monotonic() < flight.until:
+            return False
+        try:
+            if status != "finished":
+                flight.task.cancel(force=True)
+                raise Lost(f"its task is {status}")
+            answer = flight.task.result(timeout=30)
+        except Exception as error:  # of Dask, when a result's worker went away just now
+            flight.future.set_exception(Lost(str(error)))
+            return True
+        flight.task.release()
+        if answer[:1] == GOOD:
+            flight.future.set_result(trained_from_bytes(answer[1:]))
+        else:
+            kind = Lost if answer[:1] == LOST else Unusable
+            flight.future.set_exception(kind(answer[1:].decode()))
+        return True
+
+    def _send_rows(self) -> None:
+        """Push the rows to whoever asks, one worker after another, in pieces."""
+        while (address := self._asked.get()) is not None:
+            with suppress(Exception):  # it went away, or will ask again
+                folder, key = self._rows.folder, self._rows.key
+                for path in sorted(folder.iterdir()):
+                    with path.open("rb") as file:
+                        start = 0
+                        while (data := file.read(PIECE)) or start == 0:
+                            self._put(address, key, folder.name, path.name, start, data)
+                            start += len(data)
+                            if not data:
+                                break
+                self._put(address, key, folder.name, None, 0, b"")
+
+    def _put(self, address: str, *piece: Any) -> None:
+        self._client.run(self._put_piece, *piece, workers=[address])

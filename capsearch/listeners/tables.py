@@ -1,0 +1,202 @@
+"""What commands show people when they are done, on stderr: tables, and what the numbers mean."""
+
+from collections.abc import Iterable, Sequence
+from math import isfinite
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from capsearch.families.dense import shown_settings
+from capsearch.listeners.words import clock, network
+from capsearch.probe import ALL, Probe
+from capsearch.records import Candidate, DataProfile, Estimate, StudyRecord
+from capsearch.storage import StudyRow
+
+if TYPE_CHECKING:  # the driver does not need it
+    from capsearch.dry_run import Estimate as DryRun
+
+
+def show_result(console: Console, record: StudyRecord, report: str) -> None:
+    """The finalists, the choice and why, the test score with its interval, and what to check."""
+    marks = {"selected": record.choice.selected, "best": record.choice.best}
+    table = _table("network", "parameters>", "validation loss>", "accuracy>", "")
+    for point in record.estimates:
+        table.add_row(
+            network(point.candidate.units),
+            f"{point.parameters:,}",
+            f"{point.mean:.4f} ± {point.se:.4f}",
+            f"{_accuracy(record, point):.1%}",
+            ", ".join(mark for mark, marked in marks.items() if point == marked),
+            style="bold green" if point == record.choice.selected else "",
+        )
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="bold", min_width=9)
+    for name, said in _facts(record):
+        facts.add_row(f"[yellow]{name}[/]" if name.startswith("CS") else name, escape(said))
+    console.print(
+        f"\n[bold]{escape(record.study.name)}[/]: on validation rows, mean of fresh-seed runs ± "
+        "standard error",
+        highlight=False,
+    )
+    console.print(table, "", facts, sep="\n", highlight=False)
+    console.print(f"[bold]Report[/]     {escape(report)}", highlight=False, soft_wrap=True)
+
+
+def show_data(console: Console, profile: DataProfile) -> None:
+    """Sizes, balance, fingerprints, and what the splits share."""
+    table = _table("split", "rows>", "positive>", "fingerprint")
+    for split, rows in profile.sizes.items():
+        share = f"{profile.balance[split]:.1%}"
+        table.add_row(split, f"{rows:,}", share, profile.fingerprints[split][:16])
+    pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
+    said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
+    console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
+    console.print(table, *(said or ["No row appears in more than one split."]), sep="\n")
+
+
+def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow]) -> None:
+    """The studies that can be named, then those that were run."""
+    console.print(f"[bold]Available[/]  {escape(', '.join(known))}", highlight=False)
+    if not rows:
+        console.print("Nothing has been run here yet. Try: [bold]capsearch study imdb[/]")
+        return
+    table = _table("study", "started (UTC)", "time>", "selected")
+    for row in rows:
+        units = row.document["selected"]["units"] if row.document else None
+        chosen = "not finished" if units is None else network(units)
+        table.add_row(row.key, _minute(row.started_at), clock(row.seconds), chosen)
+    console.print(table)
+
+
+def show_estimate(console: Console, found: "DryRun") -> None:
+    """What a study would train, and what that would take."""
+    planned = found.baselines + found.trials
+    stored = f", {found.stored} of them stored already" if found.stored else ""
+    rows = {
+        "Search": f"{planned} trainings: {found.baselines} baselines and {found.trials} networks "
+        f"in {found.bands} size bands",
+        "Then": f"{found.replicates} or more fresh-seed runs of the best of each band{stored}",
+        "Engine": found.engine,
+        "Time": f"{clock(found.shortest)} to {clock(found.longest)} of training on this machine, "
+        "by how soon each training stops",
+        "Memory": f"{found.memory / 1e9:.1f} GB for a process that trains, so far; up to 1.5 GB "
+        "more for the driver and for the sealed test",
+    }
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="bold", min_width=9)
+    for name, said in rows.items():
+        facts.add_row(name, escape(said))
+    console.print(f"[bold]{escape(found.study)}[/]: nothing was stored", highlight=False)
+    console.print(facts, highlight=False)
+
+
+def show_probe(console: Console, study: str, probe: Probe) -> None:
+    """How much each size memorised, and what that means."""
+    table = _table("network", "parameters>", "memorised>", "lowest to highest>", "accuracy>")
+    for size in probe.sizes:
+        table.add_row(
+            network(size.candidate.units),
+            f"{size.parameters:,}",
+            f"{'≥ ' if size.unfinished else ''}{size.mean:.1%}",
+            f"{min(size.learned):.1%} to {max(size.learned):.1%}",
+            f"{fmean(size.accuracy):.1%}",
+            style="bold green" if size == probe.smallest else "",
+        )
+    found, much = probe.smallest, f"{ALL:.0%} of the labels within {probe.epochs} epochs"
+    said = f"No size memorises {much}."
+    if found is not None:
+        named = f"{network(found.candidate.units)} ({found.parameters:,} parameters)"
+        start = f"{named} is the smallest network that memorises"
+        if found == probe.sizes[0]:
+            start = f"Even the smallest network tried, {named}, memorises"
+        said = (
+            f"{start} {much}. A network of this size or larger can fit its training rows whatever "
+            "their labels are: a good fit to them proves nothing."
+        )
+    console.print(
+        f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. Nothing "
+        f"memorised is an accuracy of {probe.chance:.1%}, everything is {probe.reachable:.1%}.",
+        highlight=False,
+    )
+    console.print(table, "", said, sep="\n", highlight=False)
+    if any(size.unfinished for size in probe.sizes):
+        console.print("≥: it still improved when training ended. Try more --epochs.")
+
+
+def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
+    """What was chosen, why, what it scores and costs, how sure that is, and what to check."""
+    choice, chosen, uncertainty = record.choice, record.choice.selected, record.uncertainty
+    named = f"{network(chosen.candidate.units)}, {chosen.parameters:,} parameters"
+    yield "Selected", ", ".join([named, *_settings(chosen.candidate)])
+    yield "Why", f"rule {choice.rule}: {choice.reason.rstrip('.')}"
+    yield "Test", _tested(record)
+    if chosen != choice.best:
+        points = 100 * (_accuracy(record, chosen) - _accuracy(record, choice.best))
+        low, high = uncertainty.loss_increase_low, uncertainty.loss_increase_high
+        interval = f"95% interval {low:+.4f} to {high:+.4f}"
+        if not isfinite(low + high):
+            interval = "too few seeds for an interval"
+        yield (
+            "Cost",
+            f"against the best, {uncertainty.loss_increase:+.4f} validation loss ({interval}) and "
+            f"{points:+.1f} points of accuracy",
+        )
+    share = f"{uncertainty.stability:.0%} of {uncertainty.resamples:,}"
+    yield "Stability", f"{share} bootstrap resamples pick this network"
+    if record.cut:
+        yield "Note", record.cut
+    for check in record.warnings:
+        yield check.code, check.sentence
+    yield "Time", clock(record.seconds)
+
+
+def _tested(record: StudyRecord) -> str:
+    """The one score on test rows, or how to get it."""
+    test = record.test
+    if test is None:
+        return (
+            f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"
+        )
+    others = test.openings - 1
+    have = "other study has" if others == 1 else "other studies have"
+    more = f"; {others} {have} opened this test split" if others else ""
+    return (
+        f"accuracy {test.accuracy:.1%} (95% interval {test.accuracy_low:.1%} to "
+        f"{test.accuracy_high:.1%}), loss {test.loss:.4f} ({test.loss_low:.4f} to "
+        f"{test.loss_high:.4f}) on {test.rows:,} test rows. Opened once, "
+        f"{_minute(test.opened_at)} UTC{more}"
+    )
+
+
+def _accuracy(record: StudyRecord, point: Estimate) -> float:
+    """On validation rows, the mean of a finalist's fresh-seed runs."""
+    return fmean(
+        trial.outcome.val_accuracy
+        for trial in record.replicates
+        if trial.candidate == point.candidate and trial.outcome and trial.outcome.complete
+    )
+
+
+def _settings(candidate: Candidate) -> list[str]:
+    """What is set beside the layers, and not as by default."""
+    return [f"{title} {text}" for _, title, text in shown_settings(candidate, [candidate])]
+
+
+def _minute(moment: str) -> str:
+    """Of a time in ISO 8601, what a person reads."""
+    return moment[:16].replace("T", " ")
+
+
+def _table(*columns: str) -> Table:
+    """Without lines. A column whose name ends in > is one of numbers; the first stays whole."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        table.add_column(
+            name.rstrip(">"),
+            justify="right" if name.endswith(">") else "left",
+            no_wrap=name == columns[0],
+        )
+    return table

@@ -1,0 +1,62 @@
+"""The ways to search that a study file can name.
+
+Every argument of a sampler is given in full and is part of a study's question: Optuna's defaults
+change. Optuna itself is used in `search` alone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+PATIENCE = 2  # rungs in a row that do not pay, and no more are opened
+WINDOW = 3  # rungs that are open at once beyond the last that is complete, to keep workers busy
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """One way to search, as it is stored with a study: a later default must not change its past.
+
+    `arguments` are those of the sampler, a class of `optuna.samplers`.
+    """
+
+    sampler: str
+    arguments: dict[str, Any]
+    least: int  # trials in a round
+    sized: str | None = None  # the argument that is to be the size of a round
+    by_rung: bool = False  # one Optuna study a rung, or one over the whole space
+    objectives: int = 1  # validation loss; the second is the number of parameters
+    rounds: int = 6  # at least, in which a part of a search spends its share, if that is large
+    most: int = 32  # trials in a round
+    patience: int = PATIENCE  # of growth, as `window`
+    window: int = WINDOW
+
+    def round_of(self, share: int) -> int:
+        """How many trials are asked for at once, by a part of the search with this share.
+
+        None of a round hears of another of it, so small ones learn faster; but no more workers than
+        the trials of the open rounds have work, so a large search has larger ones.
+        """
+        return max(self.least, min(share // self.rounds, self.most))
+
+
+TPE = {
+    "n_ei_candidates": 24,
+    "multivariate": True,
+    "group": True,
+    "constant_liar": True,
+}
+STRATEGIES = {
+    "ladder": Sampling("TPESampler", TPE, 4, "n_startup_trials", by_rung=True),
+    "tpe": Sampling("TPESampler", TPE, 16, "n_startup_trials"),
+    "random": Sampling("RandomSampler", {}, 16),
+    "nsga2": Sampling(
+        "NSGAIISampler",
+        {
+            "mutation_prob": None,  # 1 / number of dimensions
+            "crossover_prob": 0.9,
+            "swapping_prob": 0.5,
+        },
+        16,
+        "population_size",  # a round is a generation
+        objectives=2,
+    ),
+}
