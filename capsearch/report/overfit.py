@@ -95,8 +95,9 @@ def turn_of(trial: Trial) -> Turn | None:
 
 def baselines(record: StudyRecord) -> list[Overfit]:
     """The baselines that were trained again, as the study file lists them."""
+    order = {each["name"]: n for n, each in enumerate(record.study.question["baseline"])}
     named = [(t.name, t) for t in record.trials if t.group == "baseline"]
-    return _described(record, named)
+    return _described(record, sorted(named, key=lambda pair: order.get(pair[0], 0)))
 
 
 def finalists(record: StudyRecord) -> list[Overfit]:

@@ -1,5 +1,7 @@
 """When a network overfits is read off its curves, over its fresh seeds, and told as it is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +124,11 @@ def test_one_network_is_not_compared_with_itself() -> None:
     assert in_words(ORIGINAL, network("smaller", (4, 0.01))).endswith(
         "The smaller network is the same one."
     )
+
+
+def test_baselines_come_as_the_study_file_lists_them() -> None:
+    stored = replace(RECORD, trials=tuple(sorted(RECORD.trials, key=lambda t: t.id)))
+    assert [o.name for o in baselines(stored)] == ["original", "smaller", "dropout", "L1 and L2"]
 
 
 def test_every_baseline_and_finalist_is_described_over_all_of_its_fresh_seeds() -> None:
