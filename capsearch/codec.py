@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from capsearch.records import Outcome
 
@@ -25,7 +26,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def encode(record: object) -> str:
     """A record as JSON text; NaN and infinities are strings, arrays are left out."""
     left_out = {"val_losses"} if isinstance(record, Outcome) else None
-    return _adapter(type(record)).dump_json(record, exclude=left_out).decode()
+    return to_json(record, exclude=left_out, inf_nan_mode="strings").decode()
 
 
 def decode(kind: type[Record], text: str) -> Record:

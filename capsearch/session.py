@@ -71,6 +71,18 @@ class StudySession:
     def row(self) -> StudyRow | None:
         return self.storage.row(self.study.key)
 
+    def begun(self) -> StudyRow:
+        """The row of a study that has begun."""
+        row = self.row()
+        assert row is not None
+        return row
+
+    @property
+    def folder(self) -> Path:
+        """Of the prepared rows of a study that is worked on."""
+        assert self.rows is not None
+        return self.rows.folder
+
     def opening(self) -> Opening | None:
         """This question's opening of the test split, by this version or an earlier one."""
         return self.storage.opening(self.study, [self.study.digest, former_digest(self.spec)])

@@ -1,15 +1,53 @@
-"""What tests share: a PostgreSQL server, and empty databases of each kind."""
+"""What tests share: their groups, a PostgreSQL server, and empty databases of each kind."""
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.programs import MISSING
 from tests.servers import MlflowServer, Postgres
 
 settings.register_profile("capsearch", deadline=None, derandomize=True)
 settings.load_profile("capsearch")
+GROUPS = {"unit", "integration", "system", "real"}
+WHOLE_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(integration|system|real)", re.M)
+UNIT_SECONDS = 60.0
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`-m unit` imports no module that is in another group as a whole: TensorFlow takes seconds."""
+    if config.option.markexpr != "unit" or collection_path.suffix != ".py":
+        return None
+    return WHOLE_MODULE.search(collection_path.read_text()) is not None or None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is read
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Every test is in one group, and a unit test has little time."""
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        if not marks & GROUPS:
+            item.add_marker("unit")
+            if "timeout" not in marks:
+                item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
+        elif "real" in marks:
+            item.add_marker("integration")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was not tested on this machine, so that nobody overlooks it."""
+    skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
+    reasons = [str(why[2]) for why in skipped if isinstance(why, tuple)]
+    absent = Counter(why.partition(MISSING)[2].strip() for why in reasons if MISSING in why)
+    if absent:
+        terminalreporter.section("NOT TESTED: programs are missing here", sep="!", red=True)
+        for program, count in sorted(absent.items()):
+            terminalreporter.line(f"{program}: {count} tests skipped")
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +63,7 @@ def postgres(postgres_server: Postgres, tmp_path: Path) -> str:
     return postgres_server.database(f"test_{abs(hash(str(tmp_path)))}")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.system)])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database, of each kind that capsearch knows."""
     if request.param == "sqlite":

@@ -1,6 +1,6 @@
 """Real servers on loopback for tests and scripts: PostgreSQL and MLflow, to stop and start at will.
 
-What is absent fails the run; nothing is skipped.
+What is absent is skipped, or fails in CI (`programs`).
 """
 
 import os
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.programs import missing
 
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else seven more processes
 
@@ -36,9 +38,10 @@ class Postgres:
 
     def __init__(self, *, password: str = "", options: str = "") -> None:
         self._password, self._options = password, options
-        homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-        assert homes, "PostgreSQL is not installed (Debian package postgresql)"
-        self._home, self._port = homes[-1], free_port()
+        homes = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not homes:
+            missing("initdb", "postgresql")
+        self._home, self._port = homes[-1].parent, free_port()
         self._user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
         self._folder = Path(tempfile.mkdtemp(prefix="capsearch-pg-"))
         self._data = self._folder / "data"

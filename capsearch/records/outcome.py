@@ -54,7 +54,7 @@ class Failure:
 class Outcome:
     """How one job ended: a trained model's figures, or the failure instead of them."""
 
-    __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True, "ser_json_inf_nan": "strings"}
+    __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}
 
     curve: Curve
     best_epoch: int = 0  # 1-based; 0 when failed

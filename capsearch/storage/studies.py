@@ -58,8 +58,12 @@ class StudyStorage:
     def __init__(self, url: str, warn: Warn | None = None) -> None:
         self.database = Database(url, warn)
         self.shown = self.database.shown
-        self.database.create(metadata)
-        self._check_versions()
+        try:
+            self.database.create(metadata)
+            self._check_versions()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give every connection back."""

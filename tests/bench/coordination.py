@@ -1,217 +1,188 @@
-"""What it costs that many workers share a study, on a PostgreSQL server of the bench's own.
+"""What it costs that one driver hands a study's trainings out to the workers of a Dask cluster.
 
-Worker processes with the real board, leases, lead and ladder, and an engine that sleeps. Measured
-from the moment all have joined until the last trials begin (two of each worker, 32 at least): which
-share of that time the engines slept. Workers that wait for nothing sleep all of it: that is linear.
+A scheduler and workers of one thread each as processes on loopback; the real executor, dispatcher,
+search and storage; an engine that sleeps. Counted from the moment the driver begins, its workers
+warm, until the last trials begin (two of each worker, 32 at least): which share of that time the
+workers trained. Workers that wait for nothing train all of it: that is linear. What a sleep takes
+beyond its seconds, because the machine is busy, counts as waiting.
 """
 
 import argparse
-import multiprocessing
 import os
+import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from multiprocessing.synchronize import Barrier
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
-from typing import Any
 
-import psycopg
-
-from capsearch import search, spec
-from capsearch.families.space import ladder
-from capsearch.records import Job, Outcome, Study
-from capsearch.storage import StudyStore
+from capsearch import spec
+from capsearch.data import cache
+from capsearch.engines.registry import engine_id
+from capsearch.executors import Limits, Rows
+from capsearch.executors.dask import DaskExecutor
+from capsearch.records import Trial
+from capsearch.search import STRATEGIES, Dispatcher, Ladder, Listed, Plan, Question, job_of
+from capsearch.session import new_study
+from capsearch.storage import StudyStorage, StudyWriter
 from tests.bench import study_cost
-from tests.fakes import outcome_of, profile_of
+from tests.bench.cluster import Cluster
+from tests.bench.sleeper import VALIDATION, begun
+from tests.fakes import ToySource, outcome_of, profile_of
 from tests.servers import Postgres
 
-SERVER = "-c max_connections=300 -c shared_preload_libraries=pg_stat_statements"
 LAST, LAST_OF_EACH = 32, 2  # trials that are not counted, for the last rounds keep not all busy
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass
-class Sleeper:
-    """An engine that trains one job at a time, by sleeping."""
-
-    seconds: float
-    name: str = "sleeper"
-    pack: int = 1
-    slept: list[tuple[float, float]] = field(default_factory=list)
-    _flying: deque[tuple[Job, float]] = field(default_factory=deque)  # with the time it will end
-
-    def submit(self, jobs: Sequence[Job]) -> None:
-        began = max(time.monotonic(), self._flying[-1][1] if self._flying else 0.0)
-        self.slept.append((began, began + self.seconds))
-        self._flying.append((jobs[0], began + self.seconds))
-
-    def ready(self, wait: float) -> bool:
-        left = self._flying[0][1] - time.monotonic()
-        time.sleep(max(min(wait, left), 0.0))
-        return left <= wait
-
-    def collect(self) -> list[Outcome]:
-        return [outcome_of(self._flying.popleft()[0])]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one worker did between the two barriers."""
-
-    slept: list[tuple[float, float]]
-    processor: float  # seconds
-    led: bool
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """One line of a table."""
 
-    workers: int
+    trials: int
     speed: float  # trials a second
-    linear: float  # share of what so many workers could do at most
-    server: float  # processor cores in use by the database
-    leader: float
-    worker: float  # by each of the others
-    statements: float  # a trial
+    linear: float  # share of what so many workers could do at most, until the last trials begin
+    whole: float  # the same until the last trial has ended
+    driver: float  # processor cores in use
+    scheduler: float
+    worker: float  # by each, its child included
+    load: float  # of the machine: the mean of its queue over the last minute
 
 
-def question(trials: int) -> tuple[spec.StudySpec, Study]:
+def question(trials: int, engine: str = "sleeper") -> Question:
     """The shipped IMDB study with so many trials, on rows that are never trained on."""
     asked = spec.read(spec.shipped()["imdb"], lambda _: [])
     asked = asked.model_copy(update={"search": asked.search.model_copy(update={"trials": trials})})
-    profile = profile_of("imdb", 10_000)
-    edges = ladder(asked.space_for(profile.features), asked.search.rungs)
-    return asked, Study("imdb", asked.question, profile, edges)
+    study, space = new_study("imdb", asked, profile_of("imdb", 10_000), engine_id(engine, 1))
+    return Question(study, asked, space, STRATEGIES[asked.search.strategy])
 
 
-def work(url: str, trials: int, seconds: float, barriers: Sequence[Barrier], seen: Any) -> None:
-    """One worker: as `capsearch worker`, without data, MLflow and a final."""
-    asked, study = question(trials)
-    engine, led = Sleeper(seconds), False
-    with closing(StudyStore(url)) as store:
-        store.begin(study)
-        board = store.board(study)
-        with store.member(study, "worker", threads=1) as member:
-            hand, look = search.Hand(board, member, engine), 0.0
-            barriers[0].wait()
-            used = time.process_time()
-            while True:
-                if time.monotonic() > look:
-                    row = store.row(study)
-                    if row is not None and row.cut == "done":
-                        break
-                    look = time.monotonic() + 0.5
-                if member.lead():
-                    led = True
-                    plan = search.Ladder.of(study, asked, asked.space_for(10_000), store)
-                    search.drive(search.Foreman(plan, board, member, lambda _: None), hand)
-                    store.cut(study, "done")
-                    break
-                hand.step()
-            seen.put(Seen(engine.slept, time.process_time() - used, led))
-            barriers[1].wait()
+def independent(asked: Question, trials: int, first: int = 0) -> Listed:
+    """Trainings that wait for no other one: replicates of one baseline, numbered from `first`."""
+    study, (name, candidate) = asked.study, asked.spec.baselines()[0]
+    size = asked.space.parameters(candidate)
+    return Listed([
+        Trial(f"replicate/{n}", "replicate", 0, name, job_of(study, asked.spec, candidate, n), size)
+        for n in range(first, first + trials)
+    ])  # fmt: skip
 
 
-def measured(server: Postgres, workers: int, per_worker: int, seconds: float) -> Row:
-    """One study by so many workers, in a database of its own."""
-    last = max(LAST, LAST_OF_EACH * workers)
-    trials = workers * per_worker + last
-    url = server.database(f"bench_{workers}_{time.monotonic_ns()}")
-    with closing(StudyStore(url)):
-        pass
-    context = multiprocessing.get_context("spawn")
-    barriers, seen = [context.Barrier(workers + 1) for _ in range(2)], context.Queue()
-    arguments = (url, trials, seconds, barriers, seen)
-    team = [context.Process(target=work, args=arguments, daemon=True) for _ in range(workers)]
-    for process in team:
-        process.start()
-    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        barriers[0].wait()
-        began, used = time.monotonic(), _server_seconds(connection)
-        connection.execute("SELECT pg_stat_statements_reset()")
-        found: list[Seen] = [seen.get() for _ in team]
-        lasted, used = time.monotonic() - began, _server_seconds(connection) - used
-        made = connection.execute("SELECT sum(calls) FROM pg_stat_statements").fetchone()
-        if os.environ.get("STATEMENTS"):
-            _print_statements(connection)
-    barriers[1].wait()
-    for process in team:
-        process.join()
-    starts = sorted(start for one in found for start, _ in one.slept)
-    until = starts[-last]
-    slept = sum(_overlap(s, began, until) for one in found for s in one.slept)
-    others = [one.processor for one in found if not one.led]
+def measured(
+    cluster: Cluster, url: str, asked: Question, plan: Plan, rows: Rows, seconds: float
+) -> Row:
+    """One plan by all workers of the cluster."""
+    workers, study = cluster.workers, asked.study
+    with ExitStack() as stack:
+        executor = DaskExecutor(cluster.address, print)
+        stack.callback(executor.shutdown)
+        executor.open(rows)
+        storage = stack.enter_context(closing(StudyStorage(url)))
+        storage.begin(study, "bench")
+        dispatcher = Dispatcher(
+            executor=executor,
+            ledger=StudyWriter(storage, study),
+            engine=study.engine,
+            rows=rows.key,
+            limits=Limits(1),
+        )
+        numbers = count(1_000_000, workers)  # of trainings that only warm the workers
+        while executor.slots < workers or len(begun(cluster.marks)) < workers:
+            _train(dispatcher, independent(asked, workers, next(numbers)))
+        cluster.forget()
+        began, before = time.monotonic(), (time.process_time(), *cluster.used())
+        trials = _train(dispatcher, plan)
+        ended, after = time.monotonic(), (time.process_time(), *cluster.used())
+    driver, scheduler, others = (a - b for a, b in zip(after, before, strict=True))
+    starts, lasted = [start for each in begun(cluster.marks) for start in each], ended - began
+    assert len(starts) == trials, "some were trained twice"
     return Row(
-        workers=workers,
-        speed=slept / seconds / (until - began),
-        linear=slept / (until - began) / workers,
-        server=used / lasted,
-        leader=next(one.processor for one in found if one.led) / lasted,
-        worker=sum(others) / len(others) / lasted if others else 0.0,
-        statements=float(made[0] if made else 0) / len(starts),
+        trials=trials,
+        speed=trials / lasted,
+        linear=share(starts, began, workers, seconds),
+        whole=trials * seconds / workers / lasted,
+        driver=driver / lasted,
+        scheduler=scheduler / lasted,
+        worker=others / lasted / workers,
+        load=os.getloadavg()[0],
     )
 
 
-def _overlap(span: tuple[float, float], began: float, until: float) -> float:
-    return max(min(span[1], until) - max(span[0], began), 0.0)
+def _train(dispatcher: Dispatcher, plan: Plan) -> int:
+    return len(dispatcher.train(plan, lambda _: None, lambda: None))
 
 
-def _server_seconds(connection: psycopg.Connection[Any]) -> float:
-    """Processor seconds of the server and all that it has started."""
-    row = connection.execute("SHOW data_directory").fetchone()
-    assert row is not None
-    main = int((Path(row[0]) / "postmaster.pid").read_text().split()[0])
-    return sum(_seconds_of(pid) for pid in [main, *_children(main)])
+def share(starts: Sequence[float], began: float, workers: int, seconds: float) -> float:
+    """The part of the time until the last trials begin in which the workers trained."""
+    until = sorted(starts)[-max(LAST, LAST_OF_EACH * workers)]
+    trained = sum(max(min(start + seconds, until) - start, 0.0) for start in starts)
+    return trained / (until - began) / workers
 
 
-def _children(pid: int) -> Iterator[int]:
-    yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-
-
-def _seconds_of(pid: int) -> float:
-    """Its own, and those of its children that have ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / TICK
-
-
-def _print_statements(connection: psycopg.Connection[Any]) -> None:
-    query = (
-        "SELECT calls, round(total_exec_time), left(query, 150) FROM pg_stat_statements "
-        "ORDER BY calls DESC LIMIT 20"
-    )
-    for line in connection.execute(query).fetchall():
-        print(*line)
+def rounds_allow(asked: Question, workers: int) -> float:
+    """The share of linear when coordination takes no time: a round waits for the last one's end."""
+    plan, number = Ladder.of(asked), count()
+    now, starts = 0.0, list[float]()
+    waiting, running = deque[Trial](), list[tuple[float, int, Trial]]()
+    while True:
+        waiting += plan.take()
+        while waiting and len(running) < workers:
+            starts.append(now)
+            heappush(running, (now + 1.0, next(number), waiting.popleft()))
+        if not running:
+            return share(starts, 0.0, workers, 1.0)
+        now, _, trial = heappop(running)
+        plan.tell(trial.ended(outcome_of(trial.job, VALIDATION)))
 
 
 def main() -> None:
-    """Print both tables, as Markdown."""
+    """Print the tables, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--per-worker", type=int, default=40, help="trials of each worker")
-    parser.add_argument("--seconds", type=float, default=2.0, help="that a trial takes")
-    parser.add_argument("--trials", type=int, default=10_000, help="of a long study, or 0")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--per-worker", type=int, default=40, help="independent trainings of each")
+    parser.add_argument("--seconds", type=float, default=2.0, help="that a training takes")
+    parser.add_argument("--trials", type=int, default=400, help="of a study in rounds, or 0")
+    parser.add_argument("--long", type=int, default=10_000, help="trials of a long study, or 0")
+    parser.add_argument("--no-postgres", action="store_true")
     given = parser.parse_args()
-    with Postgres(options=SERVER) as server:
-        print(f"## Workers, with trials of {given.seconds:g} s\n")
-        print("| workers | trials/s | share of linear | cores: database | leader | each other "
-              "| statements a trial |")  # fmt: skip
-        print("| --- " * 7 + "|")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="capsearch-bench-")))
+        cluster = stack.enter_context(Cluster(folder, given.seconds))
+        prepared = cache.prepare(ToySource(), "toy", folder)
+        rows, numbers = Rows(prepared.key, prepared.folder), count()
+        server = None if given.no_postgres else stack.enter_context(Postgres())
+        print("| trainings | storage | workers | trainings/s | share of linear | to the very end | "
+              "cores: driver | scheduler | each worker | load |")  # fmt: skip
+        print("| --- " * 10 + "|")
+
+        def show(what: str, asked: Question, plan: Plan, *, on_server: bool = False) -> None:
+            name = f"bench{next(numbers)}"
+            url = f"sqlite:///{folder / name}.db"
+            if on_server and server is not None:
+                url = server.database(name)
+            row = measured(cluster, url, asked, plan, rows, given.seconds)
+            print(
+                f"| {row.trials} {what} | {'PostgreSQL' if on_server else 'SQLite'} | "
+                f"{cluster.workers} | {row.speed:.2f} | {row.linear:.1%} | {row.whole:.1%} | "
+                f"{row.driver:.2f} | {row.scheduler:.2f} | {row.worker:.3f} | {row.load:.1f} |",
+                flush=True,
+            )
+
         for workers in given.workers:
-            row = measured(server, workers, given.per_worker, given.seconds)
-            shares = f"{row.linear:.1%} | {row.server:.2f} | {row.leader:.2f} | {row.worker:.3f}"
-            line = f"| {workers} | {row.speed:.2f} | {shares} | {row.statements:.0f} |"
-            print(line, flush=True)
+            cluster.grow(workers)
+            last = max(LAST, LAST_OF_EACH * workers)
+            asked = question(given.trials or 96)
+            plan = independent(asked, workers * given.per_worker + last)
+            show("independent", asked, plan)
         if given.trials:
-            study_cost.show("PostgreSQL", server.database("long"), given.trials)
-    if given.trials:
-        study_cost.show("SQLite", None, given.trials)
+            asked = question(given.trials)
+            for on_server in (False,) if server is None else (False, True):
+                show("in rounds", asked, Ladder.of(asked), on_server=on_server)
+            allowed = rounds_allow(asked, cluster.workers)
+            print(f"\nRounds alone allow {allowed:.1%} of linear: when nothing took any time.")
+        if given.long:
+            study_cost.show("SQLite", f"sqlite:///{folder / 'long.db'}", given.long)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,10 @@ from capsearch import spec
 from capsearch.data import cache
 from capsearch.data.source import open_source
 from capsearch.engines.base import Trained
-from capsearch.families.space import Space, bands, ladder
+from capsearch.engines.registry import DEFAULT, engine_id
+from capsearch.families.space import Space, bands
 from capsearch.records import Candidate, Job, Study, digest_of
+from capsearch.session import new_study
 
 STUDIES = ("imdb", "rotten_tomatoes")
 SEEDS = 3
@@ -60,8 +62,7 @@ class Ground:
     def of(cls, name: str, root: Path) -> "Ground":
         asked = spec.read(spec.shipped()[name], lambda _: [])
         prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
-        space = asked.space_for(prepared.profile.features)
-        study = Study(name, asked.question, prepared.profile, ladder(space, asked.search.rungs))
+        study, space = new_study(name, asked, prepared.profile, engine_id(DEFAULT, threads=1))
         least, top = study.ladder[0], study.ladder[-1]
         inner = [round(least * (top / least) ** (band / BANDS)) for band in range(1, BANDS)]
         return cls(asked, study, space, prepared.folder, (least, *inner, top))

@@ -14,16 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 
 from capsearch import search
 from capsearch.data import cache
 from capsearch.records import Candidate, Job, Outcome, Trial, digest_of
-from capsearch.selection import CapacityCurve, choose
+from capsearch.selection import CapacityCurve, choose, estimates_of, of_finalists
 from capsearch.spec import StudySpec
-from capsearch.study import finalists
 from tests.bench.landscape import Landscape, milliseconds
 from tests.bench.oracle import STUDIES, Ground, Oracle
 
@@ -55,19 +52,6 @@ class Found:
     seconds: float  # of the search's training on two cores, without the replicates
 
 
-class Shelf:
-    """Optuna's studies in memory."""
-
-    def __init__(self) -> None:
-        self._trials: dict[str, list[FrozenTrial]] = {}
-
-    def optuna_trials(self, name: str, objectives: int) -> list[FrozenTrial]:
-        return list(self._trials.get(name, []))
-
-    def keep_trials(self, name: str, objectives: int, trials: Sequence[FrozenTrial]) -> None:
-        self._trials[name] = list(trials)
-
-
 def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
     changed = VARIANTS[variant] | {"seed": seed}
     asked = ground.spec.model_dump()
@@ -77,13 +61,16 @@ def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
 
 def settings(ground: Ground) -> str:
     """A hash of how all variants sample: searches by other settings are other searches."""
-    return digest_of([search.sampling(asking(ground, v, 0).search) for v in VARIANTS])[:8]
+    names = [asking(ground, variant, 0).search.strategy for variant in VARIANTS]
+    return digest_of([search.STRATEGIES[name].as_dict() for name in names])[:8]
 
 
 def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
     """The trials of a whole search, by the study's own plan."""
-    plan, ended = search.Ladder.of(ground.study, spec, ground.space, Shelf()), list[Trial]()
-    while taken := plan.take(32):
+    sampling = search.STRATEGIES[spec.search.strategy]
+    plan = search.Ladder.of(search.Question(ground.study, spec, ground.space, sampling))
+    ended = list[Trial]()
+    while taken := plan.take():
         for trial, outcome in zip(taken, answer([t.job for t in taken]), strict=True):
             ended.append(trial.ended(outcome))
             plan.tell(ended[-1])
@@ -94,10 +81,10 @@ def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -
     """One search, its replicates, and the study's choice."""
     spec = asking(ground, variant, seed)
     trials = searched(ground, spec, answer)
-    again = search.replicate_trials(spec, trials)
+    again = search.replicate_trials(ground.study, spec, trials)
     outcomes = answer([t.job for t in again])
     replicates = [t.ended(o) for t, o in zip(again, outcomes, strict=True)]
-    estimates = finalists(replicates)
+    estimates = estimates_of(of_finalists(trials, replicates))
     curve = CapacityCurve(estimates)
     choice = choose(curve, replicates, spec.select.rule, spec.select.settings)
     loss, best = truth([choice.selected.candidate, choice.best.candidate]).tolist()
@@ -208,7 +195,6 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="threads with --real")
     parser.add_argument("--cache", type=Path, default=cache.default_root())
     asked = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     threadpool_limits(1)
     for name in [asked.study] if asked.study else STUDIES:
         ground = Ground.of(name, asked.cache)

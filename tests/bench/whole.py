@@ -4,14 +4,17 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capsearch.engines.process import Limits
-from capsearch.pipeline import run_study
-from capsearch.records import Candidate
-from capsearch.study import Circumstances, open_study, stored, usable_cores
+from capsearch.config import RunConfig, usable_cores
+from capsearch.data.source import SourceRef
+from capsearch.records import Candidate, Outcome, Trial
+from capsearch.run import run as run_study
+from capsearch.session import read_study
+from capsearch.storage import StudyStorage
 from tests.bench.child import ROOT, run
 from tests.bench.task import BATCH_SIZE, DATA, DROPOUT, L1, L2, LAYERS, LEARNING_RATE, UNITS
 
@@ -69,7 +72,7 @@ def phases(name: str, cache: str) -> dict[str, Any]:
     marks: list[tuple[str, float]] = []
 
     class Watch:
-        def phase(self, name: str, total: int = 0) -> None:
+        def phase(self, name: str, total: int = 0, done: int = 0) -> None:
             marks.append((name, time.perf_counter()))
 
         def trial(self, trial: object) -> None:
@@ -81,7 +84,17 @@ def phases(name: str, cache: str) -> dict[str, Any]:
         def warn(self, message: str) -> None:
             raise AssertionError(message)
 
-    run_study(str(ROOT / "studies" / f"{name}.toml"), _where(Path("runs"), Path(cache)), Watch())
+        def result(self, result: object) -> None:
+            pass
+
+        def failed(self, message: str, exit_code: int) -> None:
+            pass
+
+    path, spec = read_study(str(ROOT / "studies" / f"{name}.toml"))
+    root = Path("runs").absolute()
+    storage, tracking = (f"sqlite:///{root / store}.db" for store in ("studies", "mlflow"))
+    config = RunConfig(root, storage, tracking, Path(cache))
+    run_study(path.stem, spec, SourceRef(spec.data), config, Watch())
     ends = [begun for _, begun in marks[1:]] + [time.perf_counter()]
     return {"phases": [(n, end - at) for (n, at), end in zip(marks, ends, strict=True)]}
 
@@ -90,12 +103,7 @@ def _measured(name: str, folder: Path, cache: Path) -> Whole:
     options = ["--json", "--root", str(folder / "runs"), "--cache", str(cache)]
     process = run([sys.executable, "-m", "capsearch", "study", name, *options], folder)
     assert json.loads(process.output)["status"] == "complete"
-    opened = open_study(name, _where(folder / "runs", cache))
-    ended = stored(opened)
-    ran = [
-        (t, t.outcome) for t in [*ended.trials, *ended.replicates] if t.outcome and t.outcome.curve
-    ]
-    ran.sort(key=lambda r: (r[0].parameters, r[0].id))
+    ran = _trained(f"sqlite:///{folder / 'runs' / 'studies.db'}")
     return Whole(
         candidates=tuple(t.candidate for t, _ in ran),
         epochs=tuple(len(o.curve) for _, o in ran),
@@ -105,10 +113,12 @@ def _measured(name: str, folder: Path, cache: Path) -> Whole:
     )
 
 
-def _where(root: Path, cache: Path) -> Circumstances:
-    root = root.absolute()
-    storage, tracking = (f"sqlite:///{root / name}.db" for name in ("studies", "mlflow"))
-    return Circumstances(root, storage, tracking, cache, "packed", Limits(usable_cores(), 1800.0))
+def _trained(url: str) -> list[tuple[Trial, Outcome]]:
+    """Everything that the only study of a storage has trained, smallest network first."""
+    with closing(StudyStorage(url)) as storage:
+        (row,) = storage.rows()
+        ended = [(t, t.outcome) for t in storage.trials(row.key) if t.outcome and t.outcome.curve]
+    return sorted(ended, key=lambda r: (r[0].parameters, r[0].id))
 
 
 def _lines(table: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from capsearch.records import Candidate
 from tests.contracts.engine import SMALL, EngineContract, job
 from tests.fakes import dense_of, toy_data
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 
 class TestFit(EngineContract):

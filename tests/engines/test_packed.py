@@ -23,7 +23,7 @@ from capsearch.engines.packed import PackedEngine
 from capsearch.records import Candidate, Job
 from tests.contracts.engine import SMALL, EngineContract, job
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 Form = Literal["ones", "values", "dense"]
 

@@ -24,7 +24,7 @@ from tests.contracts.engine import SMALL, job
 from tests.engines.test_packed import Form, rows_of
 from tests.fakes import dense_of
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 LOW_32, LOW_64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
 

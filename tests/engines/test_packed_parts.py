@@ -14,7 +14,7 @@ from capsearch.randomness import initial_weights, row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import job
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

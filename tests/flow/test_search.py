@@ -8,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from capsearch import search
-from capsearch.records import Outcome, Trial
+from capsearch.records import Curve, Outcome, Trial
 from capsearch.selection import frontier, of_finalists
-from capsearch.storage import StudyStore
-from tests.fakes import FakeEngine, driven, outcome_of, spec_of, study_of
+from capsearch.storage import StudyStorage
+from tests.fakes import (
+    FakeEngine,
+    FakeExecutor,
+    driven,
+    outcome_of,
+    question_of,
+    spec_of,
+    study_of,
+)
 
 SPEC = spec_of()
 STUDY = study_of(SPEC)
@@ -19,95 +27,140 @@ SPACE = SPEC.space_for(20)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[StudyStore]:
-    with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as opened:
+def storage(tmp_path: Path) -> Iterator[StudyStorage]:
+    with closing(StudyStorage(f"sqlite:///{tmp_path / 's.db'}")) as opened:
         yield opened
 
 
-def run(store: StudyStore, engine: FakeEngine) -> list[Trial]:
-    """The baseline and the search."""
-    return driven(search.Ladder.of(STUDY, SPEC, SPACE, store), STUDY, store, engine)
+def run(storage: StudyStorage, executor: FakeExecutor | None = None, pack: int = 1) -> list[Trial]:
+    """The baseline and the search, whatever of it has ended before; in the order of the plan."""
+    plan = search.Ladder.of(question_of(SPEC), storage.trials(STUDY.key))
+    driven(plan, STUDY, storage, executor, pack=pack)
+    return list(storage.trials(STUDY.key))
 
 
-def climb(store: StudyStore, engine: FakeEngine) -> list[Trial]:
+def climb(
+    storage: StudyStorage, executor: FakeExecutor | None = None, pack: int = 1
+) -> list[Trial]:
     """The search alone."""
-    return [t for t in run(store, engine) if t.group == "search"]
+    return [t for t in run(storage, executor, pack) if t.group == "search"]
 
 
-def test_baselines_come_before_anything_else(store: StudyStore) -> None:
-    assert [t.id for t in run(store, FakeEngine())[:2]] == ["baseline/original", "search/0/0"]
+def test_baselines_come_before_anything_else(storage: StudyStorage) -> None:
+    executor = FakeExecutor()
+    assert [t.id for t in run(storage, executor)[:2]] == ["baseline/original", "search/0/0"]
+    assert executor.packs[0].jobs[0].candidate.units == (4, 4)
 
 
-def test_the_budget_is_spent_evenly_over_the_rungs(store: StudyStore) -> None:
-    trials = climb(store, FakeEngine())
+def test_the_budget_is_spent_evenly_over_the_rungs(storage: StudyStorage) -> None:
+    trials = climb(storage)
     per_rung = [sum(t.id.startswith(f"search/{r}/") for t in trials) for r in range(3)]
     assert per_rung == [4, 4, 4]
     assert all(t.outcome and t.outcome.complete for t in trials)
 
 
-def test_the_first_round_climbs_from_the_smallest_rung(store: StudyStore) -> None:
-    rungs = [int(t.id.split("/")[1]) for t in climb(store, FakeEngine())]
+def test_the_first_round_climbs_from_the_smallest_rung(storage: StudyStorage) -> None:
+    rungs = [int(t.id.split("/")[1]) for t in climb(storage)]
     assert rungs == sorted(rungs)
 
 
 @pytest.mark.parametrize("pack", [3, 32])
 def test_what_is_suggested_does_not_depend_on_the_size_of_a_pack(
-    store: StudyStore, tmp_path: Path, pack: int
+    storage: StudyStorage, tmp_path: Path, pack: int
 ) -> None:
-    one = {t.id: t.candidate for t in climb(store, FakeEngine(pack=1))}
-    with closing(StudyStore(f"sqlite:///{tmp_path / 'other.db'}")) as other:
-        assert {t.id: t.candidate for t in climb(other, FakeEngine(pack=pack))} == one
+    one = {t.id: t.candidate for t in climb(storage)}
+    with closing(StudyStorage(f"sqlite:///{tmp_path / 'other.db'}")) as other:
+        assert {t.id: t.candidate for t in climb(other, pack=pack)} == one
 
 
 @pytest.mark.parametrize("survived", range(1, 13, 2))
 def test_a_search_that_is_cut_goes_on_to_the_very_same_trials(
-    store: StudyStore, tmp_path: Path, survived: int
+    storage: StudyStorage, tmp_path: Path, survived: int
 ) -> None:
-    with closing(StudyStore(f"sqlite:///{tmp_path / 'whole.db'}")) as other:
-        whole = run(other, FakeEngine())
+    with closing(StudyStorage(f"sqlite:///{tmp_path / 'whole.db'}")) as other:
+        whole = run(other)
     with pytest.raises(KeyboardInterrupt):
-        run(store, FakeEngine(die_after=survived))
-    again = FakeEngine()
-    with closing(StudyStore(f"sqlite:///{tmp_path / 's.db'}")) as reopened:
+        run(storage, FakeExecutor(die_after=survived))
+    again = FakeExecutor()
+    with closing(StudyStorage(f"sqlite:///{tmp_path / 's.db'}")) as reopened:
         resumed = run(reopened, again)
-    assert len(again.trained) == 13 - survived
-    assert sorted(resumed, key=lambda t: t.id) == sorted(whole, key=lambda t: t.id)
+    assert len(again.engine.trained) == 13 - survived
+    assert resumed == whole
 
 
-def test_a_second_run_trains_nothing(store: StudyStore) -> None:
-    first = climb(store, FakeEngine())
-    again = FakeEngine()
-    assert climb(store, again) == sorted(first, key=lambda t: t.rung)
-    assert again.trained == []
+def test_a_second_run_trains_nothing_and_asks_nothing(
+    storage: StudyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(storage)
+    monkeypatch.setattr(search.Sampling, "sampler", None)  # nobody may want one
+    again = FakeExecutor()
+    assert run(storage, again) == first
+    assert again.packs == []
 
 
-def test_no_trial_is_left_running(store: StudyStore) -> None:
-    climb(store, FakeEngine(fail=["linear"]))
-    for rung in range(3):
-        states = [t.state for t in store.optuna_trials(f"{STUDY.key}/rung-{rung}", 1)]
-        assert all(state.is_finished() for state in states)
+def test_a_resumed_search_reads_its_draws_and_asks_for_open_rounds_only(
+    storage: StudyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve trials in three rounds of four, all of which are asked in the first moment."""
+    asked, sampler = list[tuple[int, ...]](), search.Sampling.sampler
+
+    def count(self: search.Sampling, seed: int, part: int, number: int, size: int):  # type: ignore[no-untyped-def]
+        asked.append((part, number))
+        return sampler(self, seed, part, number, size)
+
+    monkeypatch.setattr(search.Sampling, "sampler", count)
+    with pytest.raises(KeyboardInterrupt):
+        run(storage, FakeExecutor(die_after=2))
+    assert asked == [(part, number) for part in range(3) for number in range(4)]
+    asked.clear()
+    run(storage)
+    assert asked == []
 
 
-def test_a_failed_trial_is_counted_and_never_a_finalist(store: StudyStore) -> None:
-    engine = FakeEngine(fail=["linear"])
-    trials = climb(store, engine)
+def test_every_trial_that_was_drawn_keeps_its_draw(storage: StudyStorage) -> None:
+    for trial in climb(storage):
+        assert trial.draw is not None
+        assert set(trial.draw["values"]) == set(trial.draw["from"])
+
+
+def test_a_failed_trial_is_counted_and_never_a_finalist(storage: StudyStorage) -> None:
+    trials = climb(storage, FakeExecutor(FakeEngine(fail=["linear"])))
+    assert len(trials) == 12
     failed = [t for t in trials if t.outcome and not t.outcome.complete]
     assert failed
-    finalists = {t.candidate for t in search.replicate_trials(SPEC, trials)}
+    finalists = {t.candidate for t in search.replicate_trials(STUDY, SPEC, trials)}
     assert not finalists & {t.candidate for t in failed}
 
 
 def test_finalists_are_trained_again_with_fresh_seeds_shared_orders_and_their_own_ids(
-    store: StudyStore,
+    storage: StudyStorage,
 ) -> None:
-    trials = climb(store, FakeEngine())
-    replicates = search.replicate_trials(SPEC, trials)
+    trials = climb(storage)
+    replicates = search.replicate_trials(STUDY, SPEC, trials)
     assert len(replicates) == 2 * len(frontier(trials)) >= 6
     assert len({t.id for t in replicates}) == len(replicates)
     assert not {t.job.seed for t in replicates} & {t.job.seed for t in trials}
     assert len({t.job.order for t in replicates}) == 2
     half = len(replicates) // 2
     assert [t.id[-2:] for t in replicates] == ["/1"] * half + ["/2"] * half
+
+
+def test_more_fresh_seeds_begin_with_those_that_were_asked_for(storage: StudyStorage) -> None:
+    trials = climb(storage)
+    fewer, more = (search.replicate_trials(STUDY, SPEC, trials, count) for count in (2, 5))
+    assert more[: len(fewer)] == fewer
+    assert len(more) == 5 * len(fewer) // 2
+
+
+def test_a_larger_budget_begins_with_the_trials_of_the_smaller(storage: StudyStorage) -> None:
+    first = {t.id: t for t in climb(storage)}
+    plan = search.Ladder.of(question_of(SPEC), storage.trials(STUDY.key), trials=18)
+    executor = FakeExecutor()
+    driven(plan, STUDY, storage, executor)
+    more = {t.id: t for t in storage.trials(STUDY.key) if t.group == "search"}
+    assert len(more) == 18
+    assert {id_: trial for id_, trial in more.items() if id_ in first} == first
+    assert len(executor.engine.trained) == 6
 
 
 def test_baselines_are_trained_again_too_and_one_that_is_a_finalist_only_once() -> None:
@@ -127,7 +180,7 @@ def test_baselines_are_trained_again_too_and_one_that_is_a_finalist_only_once() 
         dull.ended(replace(bad, val_loss=good.val_loss + 1.0)),
         broken.ended(Outcome.failed("diverged")),
     ]
-    replicates = search.replicate_trials(spec, trials)
+    replicates = search.replicate_trials(STUDY, spec, trials)
     assert [t.id for t in replicates] == [
         "replicate/baseline/original/1", "replicate/baseline/dull/1",
         "replicate/baseline/original/2", "replicate/baseline/dull/2",
@@ -136,14 +189,7 @@ def test_baselines_are_trained_again_too_and_one_that_is_a_finalist_only_once() 
     assert [t.candidate for t in read] == [original.candidate] * 2
 
 
-def test_a_finalist_that_was_still_improving_gets_twice_the_epochs(store: StudyStore) -> None:
-    trial = search.baseline_trials(STUDY, SPEC, SPACE)[0]
-    flat = (0.5, 0.4, 0.3)
-    still = trial.ended(_improving(flat))
-    assert {t.job.epochs for t in search.replicate_trials(SPEC, [still])} == {6}
-
-
-def _improving(losses: tuple[float, ...]):  # type: ignore[no-untyped-def]
-    from capsearch.records import Curve
-
-    return Outcome(Curve(losses, losses, losses, losses), 3, 0.3, 0.9)
+def test_a_finalist_that_was_still_improving_gets_twice_the_epochs() -> None:
+    trial, losses = search.baseline_trials(STUDY, SPEC, SPACE)[0], (0.5, 0.4, 0.3)
+    still = trial.ended(Outcome(Curve(losses, losses, losses, losses), 3, 0.3, 0.9))
+    assert {t.job.epochs for t in search.replicate_trials(STUDY, SPEC, [still])} == {6}

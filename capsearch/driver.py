@@ -1,0 +1,170 @@
+"""The stages of a study: search, fresh seeds, decision, sealed test, report.
+
+Each reads what is stored, does what is left, and stores it before the next one begins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from capsearch.errors import CapsearchError
+from capsearch.final import FinalEvaluation, FinalTask
+from capsearch.listeners.base import Listener
+from capsearch.records import Decision, Trial, failures
+from capsearch.report.document import document
+from capsearch.report.page import write
+from capsearch.search import Dispatcher, Ladder, Listed, Pace, replicate_trials
+from capsearch.search.growth import best_of
+from capsearch.selection import (
+    CapacityCurve,
+    estimates_of,
+    of_finalists,
+    representatives,
+    uncertainty_of,
+    verdicts,
+)
+from capsearch.session import StudySession, in_order, versions
+from capsearch.storage import StudyWriter
+from capsearch.tracking import Tracker
+
+NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The one process at work on a study, with all that it works with."""
+
+    session: StudySession
+    writer: StudyWriter
+    dispatcher: Dispatcher
+    tracker: Tracker
+    final: FinalEvaluation
+    listener: Listener
+
+    def search(self, stored: Sequence[Trial]) -> list[Trial]:
+        """Baselines and candidates; returns all of them."""
+        session, row = self.session, self.session.begun()
+        budget = session.spec.search.trials + row.more_trials
+        plan = Ladder.of(session.question, stored, budget)
+        plan.stopped = row.cut is not None
+        planned = len(session.spec.baseline) + budget
+        ended = [t for t in stored if t.group != "replicate" and t.outcome is not None]
+        self.listener.phase("search", planned, len(ended))
+        if session.config.workers > plan.width:
+            self.listener.note(
+                f"At most {plan.width} trainings can run at once while the search grows: not all "
+                f"of {session.config.workers} workers have work. A larger search.trials opens more"
+            )
+        pace = Pace()
+
+        def on_trial(trial: Trial) -> None:
+            ended.append(trial)
+            self._told(trial)
+            if planned - len(ended) <= NEARLY:
+                self.final.prepare()
+
+        def tick() -> None:
+            session.config.check()
+            if not plan.stopped and self._must_stop(ended, pace):
+                plan.stopped = True
+                self.writer.cut(
+                    f"the search ended before its budget of {budget} trials: the deadline left "
+                    "time for the fresh-seed runs alone"
+                )
+
+        self.dispatcher.train(plan, on_trial, tick)
+        return sorted(ended, key=in_order)
+
+    def replicate(self, trials: Sequence[Trial], stored: Sequence[Trial]) -> list[Trial]:
+        """The finalists and the baselines again, from fresh seeds; returns all of them."""
+        session, row, spec = self.session, self.session.begun(), self.session.spec
+        count = spec.select.replicates + row.more_replicates
+        planned = replicate_trials(session.study, spec, trials, count)
+        if not planned:
+            raise CapsearchError(f"every trial of {session.study.name} failed: {failures(trials)}")
+        known = {t.id: t for t in stored if t.outcome is not None}
+        ended = [known[t.id] for t in planned if t.id in known]
+        self.listener.phase("replicates", len(planned), len(ended))
+        best = best_of([t for t in trials if t.group == "search"]) or best_of(trials)
+        if row.proof is None and best is not None:
+            self.final.begin_proof(best.job, session.folder)
+
+        def on_trial(trial: Trial) -> None:
+            ended.append(trial)
+            self._told(trial)
+
+        waiting = Listed([t for t in planned if t.id not in known])
+        self.dispatcher.train(waiting, on_trial, session.config.check, keep=True)
+        if (proof := self.final.proof()) is not None:
+            self.writer.prove(proof)
+        order = {trial.id: number for number, trial in enumerate(planned)}
+        return sorted(ended, key=lambda t: order[t.id])
+
+    def decide(self, trials: Sequence[Trial], replicates: Sequence[Trial]) -> Decision:
+        """Choose, and store all of the decision; what was decided before stays."""
+        session, row, select = self.session, self.session.begun(), self.session.spec.select
+        if row.decision is not None:
+            return row.decision
+        curve = CapacityCurve(estimates_of(of_finalists(trials, replicates)))
+        found = verdicts(curve, replicates, select.settings)
+        choice = found[select.rule]
+        plan = Ladder.of(session.question, trials, session.spec.search.trials + row.more_trials)
+        decision = Decision(
+            estimates=curve.points,
+            choice=choice,
+            verdicts=found,
+            uncertainty=uncertainty_of(curve, replicates, choice, select.settings),
+            growth=plan.evidence if plan.grow else (),
+            proof=row.proof,
+            versions=versions(),
+            decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self.writer.decide(decision, keep=representatives(curve, replicates))
+        return decision
+
+    def test(self, decision: Decision) -> None:
+        """Keep the chosen model, then open the test split for it, once."""
+        session = self.session
+        self.listener.phase("sealed test")
+        choice = decision.choice
+        folder = session.model_folder(choice.key)
+        weights = session.storage.weights(session.study.key, choice.key)
+        assert weights is not None  # they were stored with the outcome of the chosen replicate
+        self.final.keep_model(FinalTask(choice, weights, session.folder, folder))
+        opening = self.writer.claim(choice.key)
+        if not opening.scored(choice.key):
+            self.final.score(opening, folder, self.writer)
+
+    def publish(self) -> None:
+        """Report, MLflow, and the mark that the study is complete."""
+        session = self.session
+        self.listener.phase("report")
+        record = session.record()
+        files = write(record, session.reports, None)
+        tracking = None
+        if record.test is not None:
+            model = session.model_folder(record.choice.key) / "mlflow"
+            tracking = self.tracker.finish(record, files.page, files.figures, model)
+            files = write(record, session.reports, tracking)
+            if tracking is None or self.tracker.missing:
+                self.listener.warn(
+                    "not everything could be written to MLflow; the next start of this study makes "
+                    "up for it"
+                )
+        whole = tracking if not self.tracker.missing else None
+        self.writer.finish(document(record, tracking, files.page), whole)
+
+    def _told(self, trial: Trial) -> None:
+        self.tracker.log(trial)
+        self.listener.trial(trial)
+
+    def _must_stop(self, ended: Sequence[Trial], pace: Pace) -> bool:
+        """Whether the time that is left is needed for what must follow the search."""
+        session = self.session
+        if not session.config.deadline.bounded or not ended:
+            return False
+        replicates = replicate_trials(session.study, session.spec, ended)
+        dispatcher = self.dispatcher
+        needed = pace.needed(dispatcher.trained, dispatcher.open, ended, replicates)
+        left: float = session.config.deadline.left
+        return left < needed
