@@ -106,7 +106,8 @@ def _needs(parts: Components, distance: float, level: float) -> str:
         return f"it would take {examples}; more fresh-seed runs alone are not enough"
     if replicates:
         return f"it would take {seeds}; more validation rows alone are not enough"
-    both = [(n * r, r, n) for r in _multiples(parts) if (n := parts.rows_for(distance, level, r))]
+    more = [parts.replicates * 2**double for double in range(1, 6)]
+    both = [(n * r, r, n) for r in more if (n := parts.rows_for(distance, level, r))]
     if both:
         _, replicates, rows = min(both)
         return f"it would take both {_seeds(replicates, parts)} and {_examples(rows, parts)}"
@@ -121,7 +122,3 @@ def _examples(rows: int, parts: Components) -> str:
 
 def _seeds(replicates: int, parts: Components) -> str:
     return f"{replicates:,} fresh-seed runs of each network instead of {parts.replicates}"
-
-
-def _multiples(parts: Components) -> list[int]:
-    return [parts.replicates * 2**double for double in range(1, 6)]
