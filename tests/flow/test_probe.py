@@ -1,4 +1,4 @@
-"""What can be learned by heart: planned by hand, counted by hand, and seen on toy rows."""
+"""What can be memorised: planned by hand, counted by hand, and seen on toy rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ SPACE = spec_of().space_for(20)
 LADDER = ladder(SPACE, 3)
 
 
-def plan_of(*units: tuple[int, ...], seeds: int = 1, epochs: int = 80) -> probe.Plan:
-    return probe.Plan(tuple(Candidate(u, batch_size=16) for u in units), 20, 0, seeds, epochs)
+def plan_of(*units: tuple[int, ...], seeds: int = 1, epochs: int = 80) -> probe.ProbePlan:
+    return probe.ProbePlan(tuple(Candidate(u, batch_size=16) for u in units), 20, 0, seeds, epochs)
 
 
 def reached(accuracy: float, best: int = 1) -> Outcome:
@@ -82,7 +82,7 @@ def test_shuffling_keeps_the_rows_and_the_balance_and_depends_on_its_seed(
     assert not np.array_equal(dealt.y, probe.shuffled(rows, (seed, number + 1)).y)
 
 
-def test_the_share_learned_by_heart_by_hand() -> None:
+def test_the_share_memorised_by_hand() -> None:
     heard = probe.ProbeResult([], 100, 0.5, 1.0)
     assert heard.learned(reached(0.9)) == pytest.approx(0.8)
     assert heard.learned(reached(0.4)) == 0.0
@@ -109,7 +109,7 @@ def test_the_first_pass_is_enough_when_all_have_learned_all() -> None:
 
 
 @pytest.mark.integration
-def test_on_toy_rows_a_wide_network_learns_all_and_a_linear_one_does_not(tmp_path: Path) -> None:
+def test_on_toy_rows_a_wide_network_memorises_all_and_a_linear_one_does_not(tmp_path: Path) -> None:
     prepared = cache.prepare(ToySource(), "toy", tmp_path)
     seen = list[int]()
     asked = plan_of((), (2,), (128,), seeds=2, epochs=400)
@@ -128,7 +128,7 @@ def test_on_toy_rows_a_wide_network_learns_all_and_a_linear_one_does_not(tmp_pat
 
 
 @pytest.mark.integration
-def test_where_no_size_learns_all_none_is_named(tmp_path: Path) -> None:
+def test_where_no_size_memorises_all_none_is_named(tmp_path: Path) -> None:
     prepared = cache.prepare(ToySource(), "toy", tmp_path)
     asked = plan_of((), epochs=8)
     found = probe.run(asked, prepared.folder, PACKED, Limits(1, 60.0), lambda _: None)
