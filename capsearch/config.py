@@ -20,7 +20,7 @@ class RunConfig:
     engine: str | None = None  # a name; None: the stored one, or the default
     threads: int = 0  # processor cores to train on, of each worker; 0: all that are usable
     limits: Limits = field(default_factory=lambda: Limits(usable_cores()))
-    workers: int = 1  # processes on this machine that train
+    workers: int = 1  # processes on this machine that train; 0: this one
     dask: str | None = None  # a scheduler's address or file, whose workers train instead
     worker_timeout: float = 60.0  # seconds without any worker after which the command ends
     deadline: Deadline = field(default_factory=Deadline)

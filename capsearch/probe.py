@@ -1,4 +1,4 @@
-"""How much can a network learn by heart? One of each size, trained on shuffled training labels.
+"""How much can a network memorise? One of each size, trained on shuffled training labels.
 
 Labels dealt anew have nothing to do with their rows: whatever a network gets right of them beyond
 chance it has memorised (the randomisation test of Zhang et al. 2017, "Understanding deep learning
@@ -28,19 +28,19 @@ from capsearch.executors.base import Limits
 from capsearch.families.space import Band, Space, bands, count_parameters
 from capsearch.records import Candidate, Job, Outcome
 
-ALL = 0.99  # of what can be learned by heart: so much counts as all of it
+ALL = 0.99  # of what can be memorised: so much counts as all of it
 RATES = (0.001, 0.003, 0.03)  # the best counts: wide networks want the first, a linear one the last
-FIRST = 8  # of the epochs an eighth is tried first: most sizes have learned all by then
+FIRST = 8  # of the epochs an eighth is tried first: most sizes have memorised all by then
 
 
 @dataclass(frozen=True)
 class Memorisation:
-    """What one size learned by heart, for each seed."""
+    """What one size memorised, for each seed."""
 
     candidate: Candidate
     parameters: int
     accuracy: tuple[float, ...]  # on the shuffled training rows
-    learned: tuple[float, ...]  # share of what can be learned by heart, from 0 (chance) to 1
+    learned: tuple[float, ...]  # share of what can be memorised, from 0 (chance) to 1
     unfinished: bool  # training loss still fell at the end: it could learn more
 
     @property
@@ -54,18 +54,18 @@ class Probe:
 
     rows: int
     chance: float  # accuracy of naming the larger class
-    reachable: float  # accuracy when all is learned: below 1 where equal rows got unlike labels
+    reachable: float  # accuracy when all is memorised: below 1 where equal rows got unlike labels
     epochs: int
     sizes: tuple[Memorisation, ...]
 
     @property
     def smallest(self) -> Memorisation | None:
-        """The smallest that learns all, in the mean of its seeds."""
+        """The smallest that memorises all, in the mean of its seeds."""
         return next((size for size in self.sizes if size.mean >= ALL), None)
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProbePlan:
     """What is trained: a network a rung, from `seeds` seeds, for at most so many epochs."""
 
     candidates: tuple[Candidate, ...]
@@ -95,7 +95,7 @@ Train = Callable[[Sequence[int], Sequence[Job]], ProbeResult]
 
 def plan(
     space: Space, ladder: Sequence[int], rows: int, seed: int, seeds: int, epochs: int
-) -> Plan:
+) -> ProbePlan:
     """One network for each rung: linear where that fits, else one layer near the rung's middle.
 
     Without penalties and dropout, which keep from memorising; in batches of a tenth of the rows at
@@ -104,13 +104,13 @@ def plan(
     chosen = dict.fromkeys(_units(space, band) for band in bands(ladder))
     size = max(16, min(512, rows // 10))
     candidates = tuple(Candidate(units, batch_size=size) for units in chosen)
-    return Plan(candidates, space.features, seed, seeds, epochs)
+    return ProbePlan(candidates, space.features, seed, seeds, epochs)
 
 
 def run(
-    asked: Plan, folder: Path, engine: str, limits: Limits, on_seed: Callable[[int], None]
+    planned: ProbePlan, folder: Path, engine: str, limits: Limits, on_seed: Callable[[int], None]
 ) -> Probe:
-    """Train the plan in a child. `on_seed` hears of each seed when it begins, from 1."""
+    """Train the plan in a child. `on_seed` gets each seed's number, from 1, as it begins."""
     kind = engine_of(engine)[0]
     child = Child(limits.threads, imports=kind.module)
 
@@ -122,9 +122,9 @@ def run(
 
     seeds = []
     try:
-        for number in range(1, asked.seeds + 1):
+        for number in range(1, planned.seeds + 1):
             on_seed(number)
-            seeds.append(one_seed(asked, number, train))
+            seeds.append(one_seed(planned, number, train))
     except ChildFailed as failure:
         raise CapsearchError(f"the probe failed: {failure}") from None
     finally:
@@ -133,41 +133,43 @@ def run(
         rows=seeds[0].rows,
         chance=seeds[0].chance,
         reachable=fmean(seed.reachable for seed in seeds),
-        epochs=asked.epochs,
-        sizes=tuple(_memory(asked, place, seeds) for place in range(len(asked.candidates))),
+        epochs=planned.epochs,
+        sizes=tuple(
+            _memorisation(planned, position, seeds) for position in range(len(planned.candidates))
+        ),
     )
 
 
-def one_seed(asked: Plan, number: int, train: Train) -> ProbeResult:
+def one_seed(planned: ProbePlan, number: int, train: Train) -> ProbeResult:
     """The best outcome of every candidate over the rates: at first from few epochs.
 
-    Only candidates that have not learned all by then are trained on.
+    Only candidates that have not memorised all by then are trained for all epochs.
     """
     best = dict[Candidate, Outcome]()
-    left: Sequence[Candidate] = asked.candidates
-    for epochs in (max(asked.epochs // FIRST, 1), asked.epochs):
+    left: Sequence[Candidate] = planned.candidates
+    for epochs in (max(planned.epochs // FIRST, 1), planned.epochs):
         jobs = [
-            Job.of(replace(candidate, learning_rate=rate), study_seed=asked.study_seed,
+            Job.of(replace(candidate, learning_rate=rate), study_seed=planned.study_seed,
                    replicate=number, epochs=epochs, patience=epochs)
             for candidate in left for rate in RATES
         ]  # fmt: skip
-        heard = train((asked.study_seed, number), jobs)
-        for place, candidate in enumerate(left):
-            tried = heard.outcomes[place * len(RATES) : (place + 1) * len(RATES)]
+        result = train((planned.study_seed, number), jobs)
+        for position, candidate in enumerate(left):
+            tried = result.outcomes[position * len(RATES) : (position + 1) * len(RATES)]
             best[candidate] = max(tried, key=_accuracy)
-        left = [c for c in left if heard.learned(best[c]) < ALL]
+        left = [c for c in left if result.learned(best[c]) < ALL]
         if not left:
             break
-    return heard._replace(outcomes=[best[c] for c in asked.candidates])
+    return result._replace(outcomes=[best[c] for c in planned.candidates])
 
 
-def _memory(asked: Plan, place: int, seeds: Sequence[ProbeResult]) -> Memorisation:
-    candidate = asked.candidates[place]
-    ended = [(seed.outcomes[place], seed.learned(seed.outcomes[place])) for seed in seeds]
-    falling = [o.best_epoch > 0.9 * asked.epochs for o, learned in ended if learned < ALL]
+def _memorisation(planned: ProbePlan, position: int, seeds: Sequence[ProbeResult]) -> Memorisation:
+    candidate = planned.candidates[position]
+    ended = [(seed.outcomes[position], seed.learned(seed.outcomes[position])) for seed in seeds]
+    falling = [o.best_epoch > 0.9 * planned.epochs for o, learned in ended if learned < ALL]
     return Memorisation(
         candidate=candidate,
-        parameters=count_parameters(candidate.units, asked.features),
+        parameters=count_parameters(candidate.units, planned.features),
         accuracy=tuple(_accuracy(outcome) for outcome, _ in ended),
         learned=tuple(learned for _, learned in ended),
         unfinished=any(falling),

@@ -12,7 +12,7 @@ from capsearch.config import RunConfig
 from capsearch.data.source import SourceRef
 from capsearch.driver import Driver
 from capsearch.errors import SealBroken
-from capsearch.executors import Executor, LocalExecutor
+from capsearch.executors import Executor, InlineExecutor, LocalExecutor
 from capsearch.final import FinalEvaluation
 from capsearch.listeners.base import Listener
 from capsearch.records import Opening, StudyRecord
@@ -97,6 +97,8 @@ def executor_of(config: RunConfig, engine: str, warn: Warn) -> Executor:
         from capsearch.executors.dask import DaskExecutor  # an extra: only this option needs it
 
         return DaskExecutor(config.dask, warn)
+    if not config.workers:
+        return InlineExecutor()
     return LocalExecutor(engine, config.limits, config.workers)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any
 from unittest import mock
@@ -15,12 +15,12 @@ from capsearch.engines.base import Trained
 from capsearch.engines.registry import ENGINES
 from capsearch.executors import Executor, Limits, Lost, Pack
 from capsearch.executors import Rows as RowsRef
-from capsearch.families.space import count_parameters
+from capsearch.families.space import count_parameters, ladder
 from capsearch.randomness import initial_weights
 from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, Trial, digest_of
-from capsearch.search import STRATEGIES, Dispatcher, Plan, Question
-from capsearch.session import new_study
+from capsearch.search import Dispatcher, Plan, Question
 from capsearch.spec import StudySpec
+from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyStorage, StudyWriter
 
 ROWS = 50  # of the fake validation split
@@ -204,7 +204,11 @@ def profile_of(name: str = "toy", features: int = 20) -> DataProfile:
 
 
 def study_of(spec: StudySpec | None = None, name: str = "toy", engine: str = PACKED) -> Study:
-    return new_study(name, spec or spec_of(), profile_of(), engine)[0]
+    """A study about the toy rows; nobody need know their source."""
+    asked = spec or spec_of()
+    question = asked.question | {"sampling": asdict(STRATEGIES[asked.search.strategy])}
+    edges = ladder(asked.space_for(20), asked.search.rungs)
+    return Study(name, question, profile_of(), edges, engine, digest_of(asked.identity))
 
 
 def question_of(spec: StudySpec | None = None, study: Study | None = None) -> Question:

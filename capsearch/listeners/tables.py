@@ -1,7 +1,6 @@
 """What commands show people when they are done, on stderr: tables, and what the numbers mean."""
 
 from collections.abc import Iterable, Sequence
-from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from capsearch.families.dense import shown_settings
-from capsearch.listeners.words import clock, network
 from capsearch.probe import ALL, Probe
-from capsearch.records import Candidate, DataProfile, Estimate, StudyRecord
+from capsearch.records import DataProfile, StudyRecord
+from capsearch.report import facts
 from capsearch.storage import StudyRow
+from capsearch.words import clock, minute, network
 
 if TYPE_CHECKING:  # the driver does not need it
     from capsearch.dry_run import Estimate as DryRun
@@ -28,20 +28,17 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
             network(point.candidate.units),
             f"{point.parameters:,}",
             f"{point.mean:.4f} ± {point.se:.4f}",
-            f"{_accuracy(record, point):.1%}",
+            f"{record.accuracy(point.candidate):.1%}",
             ", ".join(mark for mark, marked in marks.items() if point == marked),
             style="bold green" if point == record.choice.selected else "",
         )
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="bold", min_width=9)
-    for name, said in _facts(record):
-        facts.add_row(f"[yellow]{name}[/]" if name.startswith("CS") else name, escape(said))
+    shown = _pairs((f"[yellow]{k}[/]" if k.startswith("CS") else k, v) for k, v in _facts(record))
     console.print(
         f"\n[bold]{escape(record.study.name)}[/]: on validation rows, mean of fresh-seed runs ± "
         "standard error",
         highlight=False,
     )
-    console.print(table, "", facts, sep="\n", highlight=False)
+    console.print(table, "", shown, sep="\n", highlight=False)
     console.print(f"[bold]Report[/]     {escape(report)}", highlight=False, soft_wrap=True)
 
 
@@ -51,10 +48,9 @@ def show_data(console: Console, profile: DataProfile) -> None:
     for split, rows in profile.sizes.items():
         share = f"{profile.balance[split]:.1%}"
         table.add_row(split, f"{rows:,}", share, profile.fingerprints[split][:16])
-    pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
-    said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
+    said = facts.shared_rows(profile)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
-    console.print(table, *(said or ["No row appears in more than one split."]), sep="\n")
+    console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n")
 
 
 def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow]) -> None:
@@ -67,7 +63,7 @@ def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow
     for row in rows:
         units = row.document["selected"]["units"] if row.document else None
         chosen = "not finished" if units is None else network(units)
-        table.add_row(row.key, _minute(row.started_at), clock(row.seconds), chosen)
+        table.add_row(row.key, minute(row.started_at), clock(row.seconds), chosen)
     console.print(table)
 
 
@@ -85,12 +81,8 @@ def show_estimate(console: Console, found: "DryRun") -> None:
         "Memory": f"{found.memory / 1e9:.1f} GB for a process that trains, so far; up to 1.5 GB "
         "more for the driver and for the sealed test",
     }
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="bold", min_width=9)
-    for name, said in rows.items():
-        facts.add_row(name, escape(said))
     console.print(f"[bold]{escape(found.study)}[/]: nothing was stored", highlight=False)
-    console.print(facts, highlight=False)
+    console.print(_pairs(rows.items()), highlight=False)
 
 
 def show_probe(console: Console, study: str, probe: Probe) -> None:
@@ -130,22 +122,17 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     """What was chosen, why, what it scores and costs, how sure that is, and what to check."""
     choice, chosen, uncertainty = record.choice, record.choice.selected, record.uncertainty
     named = f"{network(chosen.candidate.units)}, {chosen.parameters:,} parameters"
-    yield "Selected", ", ".join([named, *_settings(chosen.candidate)])
+    settings = shown_settings(chosen.candidate, [chosen.candidate])
+    yield "Selected", ", ".join([named, *(f"{title} {text}" for _, title, text in settings)])
     yield "Why", f"rule {choice.rule}: {choice.reason.rstrip('.')}"
     yield "Test", _tested(record)
     if chosen != choice.best:
-        points = 100 * (_accuracy(record, chosen) - _accuracy(record, choice.best))
-        low, high = uncertainty.loss_increase_low, uncertainty.loss_increase_high
-        interval = f"95% interval {low:+.4f} to {high:+.4f}"
-        if not isfinite(low + high):
-            interval = "too few seeds for an interval"
         yield (
             "Cost",
-            f"against the best, {uncertainty.loss_increase:+.4f} validation loss ({interval}) and "
-            f"{points:+.1f} points of accuracy",
+            f"against the best, {uncertainty.loss_increase:+.4f} validation loss "
+            f"({facts.interval(uncertainty)}) and {facts.accuracy_change(record)}",
         )
-    share = f"{uncertainty.stability:.0%} of {uncertainty.resamples:,}"
-    yield "Stability", f"{share} bootstrap resamples pick this network"
+    yield "Stability", facts.stability(uncertainty)
     if record.cut:
         yield "Note", record.cut
     for check in record.warnings:
@@ -160,34 +147,21 @@ def _tested(record: StudyRecord) -> str:
         return (
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"
         )
-    others = test.openings - 1
-    have = "other study has" if others == 1 else "other studies have"
-    more = f"; {others} {have} opened this test split" if others else ""
     return (
         f"accuracy {test.accuracy:.1%} (95% interval {test.accuracy_low:.1%} to "
         f"{test.accuracy_high:.1%}), loss {test.loss:.4f} ({test.loss_low:.4f} to "
         f"{test.loss_high:.4f}) on {test.rows:,} test rows. Opened once, "
-        f"{_minute(test.opened_at)} UTC{more}"
+        f"{minute(test.opened_at)} UTC; {facts.other_openings(test)}"
     )
 
 
-def _accuracy(record: StudyRecord, point: Estimate) -> float:
-    """On validation rows, the mean of a finalist's fresh-seed runs."""
-    return fmean(
-        trial.outcome.val_accuracy
-        for trial in record.replicates
-        if trial.candidate == point.candidate and trial.outcome and trial.outcome.complete
-    )
-
-
-def _settings(candidate: Candidate) -> list[str]:
-    """What is set beside the layers, and not as by default."""
-    return [f"{title} {text}" for _, title, text in shown_settings(candidate, [candidate])]
-
-
-def _minute(moment: str) -> str:
-    """Of a time in ISO 8601, what a person reads."""
-    return moment[:16].replace("T", " ")
+def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
+    """A name and what is said of it in each row."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", min_width=9)
+    for name, said in rows:
+        table.add_row(name, escape(said))
+    return table
 
 
 def _table(*columns: str) -> Table:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from capsearch.listeners.progress import Progress
-from capsearch.listeners.words import clock, network
+from capsearch.words import clock, network
 
 if TYPE_CHECKING:
     from capsearch.records import Trial

@@ -1,6 +1,7 @@
 """A study: question and data, what was estimated and chosen, its score; and all of it together."""
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from capsearch.records.candidate import Candidate, Job, digest_of
@@ -50,7 +51,7 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True)
 class TestScore:
-    """The one evaluation on test rows. Intervals are 95 %."""
+    """The one evaluation on test rows. Intervals are 95%."""
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -215,6 +216,14 @@ class StudyRecord:
     @property
     def growth(self) -> tuple[RungEvidence, ...]:
         return self.decision.growth
+
+    def accuracy(self, candidate: Candidate) -> float:
+        """On validation rows, the mean of a candidate's replicates that completed."""
+        return fmean(
+            trial.outcome.val_accuracy
+            for trial in self.replicates
+            if trial.candidate == candidate and trial.outcome and trial.outcome.complete
+        )
 
     @property
     def warnings(self) -> tuple[Check, ...]:

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from capsearch.records import StudyRecord
 from capsearch.report.overfit import Overfit, baselines
+from capsearch.words import network
 
 # Okabe and Ito (2008): told apart by readers with any colour vision.
 BLUE, ORANGE, GREEN, GREY, RED = "#0072B2", "#D55E00", "#007A5E", "#8A8F98", "#CC3311"
@@ -47,7 +48,7 @@ def capacity_curve(record: StudyRecord) -> str:
             sizes, means - errors, means + errors, color=BLUE, alpha=0.16, lw=0,
             label="± one standard error",
         )  # fmt: skip
-        axes.plot(sizes, means, "-o", color=BLUE, ms=5, label="finalists, mean of fresh seeds")
+        axes.plot(sizes, means, "-o", color=BLUE, ms=5, label="finalists, mean of fresh-seed runs")
         best, chosen = record.choice.best, record.choice.selected
         if record.choice.rule == "one_std_err":
             axes.axhline(best.mean + best.se, color=GREY, ls="--", lw=1.1)
@@ -58,9 +59,9 @@ def capacity_curve(record: StudyRecord) -> str:
                 bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1},
             )  # fmt: skip
         axes.plot(best.parameters, best.mean, "s", color=BLUE, ms=10, mfc="none", mew=1.8,
-                  label=f"best: {best.candidate.label}")  # fmt: skip
+                  label=f"best: {network(best.candidate.units)}")  # fmt: skip
         axes.plot(chosen.parameters, chosen.mean, "*", color=ORANGE, ms=19, mec="white",
-                  label=f"selected: {chosen.candidate.label}")  # fmt: skip
+                  label=f"selected: {network(chosen.candidate.units)}")  # fmt: skip
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _short(v)))
@@ -68,7 +69,8 @@ def capacity_curve(record: StudyRecord) -> str:
         axes.set_xlabel("parameters (log scale)")
         axes.set_ylabel("validation loss")
         if outside:
-            axes.text(0.995, 0.97, f"{outside} trials lie above the picture", fontsize=9,
+            are = "trial is" if outside == 1 else "trials are"
+            axes.text(0.995, 0.97, f"{outside} {are} above the top of this chart", fontsize=9,
                       ha="right", va="top", transform=axes.transAxes, color="#4b5563")  # fmt: skip
         figure.legend(loc="outside upper left", fontsize=9, ncols=3)
         return _svg(figure)
@@ -81,24 +83,24 @@ def overfit_pair(pair: Sequence[Overfit]) -> str:
     """
     with mpl.rc_context(STYLE):
         figure, axes = _figure(8.6, 4.2)
-        for network, marker, colour in zip(pair, ("x", "o"), (RED, BLUE), strict=True):
-            series = [curve.val_loss for curve in network.curves]
+        for one, marker, colour in zip(pair, ("x", "o"), (RED, BLUE), strict=True):
+            series = [curve.val_loss for curve in one.curves]
             for losses in series:
                 axes.plot(range(1, len(losses) + 1), losses, "-", color=colour, lw=1.0, alpha=0.4)
-            mean, turn = _mean(series), network.epoch.mean
+            mean, best = _mean(series), one.epoch.mean
             epochs = range(1, len(mean) + 1)
             label = (
-                f"{network.name}: {network.candidate.label}, {network.parameters:,} parameters; "
-                f"lowest at epoch {turn:.1f}".removesuffix(".0")
+                f"{one.name}: {network(one.candidate.units)}, {one.parameters:,} parameters; "
+                f"best epoch {best:.1f}".removesuffix(".0")
             )
             axes.plot(
                 epochs, mean, "-" + marker, color=colour, ms=6.5, mew=1.9, lw=1.2, label=label
             )
-            axes.axvline(turn, color=colour, ls=":", lw=1.2)
+            axes.axvline(best, color=colour, ls=":", lw=1.2)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel("validation loss")
-        axes.set_ylim(*_without_start([c.val_loss for network in pair for c in network.curves]))
+        axes.set_ylim(*_without_start([c.val_loss for one in pair for c in one.curves]))
         figure.legend(loc="outside upper left", fontsize=9)
         return _svg(figure)
 
@@ -129,18 +131,19 @@ def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: 
     """Every trial as a faint dot, the axis fitted to what matters; returns how many lie above."""
     done = [t for t in record.trials if t.group == "search" and t.outcome and t.outcome.complete]
     losses = np.array([t.outcome.val_loss for t in done if t.outcome])
-    low = min((means - errors).min(), losses.min())
-    high = max((means + errors).max(), float(np.quantile(losses, 0.6)))
+    usual = np.quantile(losses, (0.0, 0.6)) if done else means
+    low = min((means - errors).min(), usual.min())
+    high = max((means + errors).max(), usual.max())
     pad = max(high - low, 1e-6)
     axes.plot(
         [t.parameters for t in done], losses, ".", color=GREY, ms=7, alpha=0.65, lw=0,
-        label="search trials, one seed",
+        label="search trials, one run each",
     )  # fmt: skip
     fresh = [o for o in baselines(record) if o.loss]
     if fresh:
         axes.plot(
             [o.parameters for o in fresh], [o.loss.mean for o in fresh if o.loss], "D", color=GREEN,
-            ms=5, alpha=0.8, lw=0, label="baselines, mean of fresh seeds",
+            ms=5, alpha=0.8, lw=0, label="baselines, mean of fresh-seed runs",
         )  # fmt: skip
     top = high + 0.12 * pad
     axes.set_ylim(low - 0.08 * pad, top)

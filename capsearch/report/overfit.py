@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 
 from capsearch.records import Candidate, Curve, Estimate, StudyRecord, Trial
 from capsearch.selection import estimate
+from capsearch.words import network
 
 ORIGINAL, SMALLER = "original", "smaller"  # the baselines whose story is told in words
 CLEARLY = 2.0  # standard errors of a difference of means, above which it is called one
@@ -38,7 +39,7 @@ class Spread:
 class Turn:
     """Where one seed's validation curve turns."""
 
-    epoch: int  # 1-based: where validation loss is lowest
+    epoch: int  # the best one, 1-based: where validation loss is lowest
     lowest: float
     rise: float  # mean rise of validation loss an epoch after it; 0 when there is none after
     gap: float  # validation less training loss at that epoch
@@ -49,7 +50,7 @@ class Turn:
 class Overfit:
     """How one network overfits, over its fresh seeds."""
 
-    name: str  # of the baseline; of a finalist its layers
+    name: str  # of the baseline; 'finalist', 'best' or 'selected' for another
     candidate: Candidate
     parameters: int
     curves: tuple[Curve, ...]
@@ -78,12 +79,6 @@ class Overfit:
         """Over the seeds that turned; None when none did."""
         return Spread.of(t.rise for t in self.turned) if self.turned else None
 
-    @property
-    def accuracy(self) -> float:
-        """On validation rows, at each seed's best epoch."""
-        pairs = zip(self.curves, self.turns, strict=True)
-        return fmean(curve.val_accuracy[turn.epoch - 1] for curve, turn in pairs)
-
 
 def turn_of(trial: Trial) -> Turn | None:
     """The turn of a completed trial; None for one that failed.
@@ -105,9 +100,9 @@ def baselines(record: StudyRecord) -> list[Overfit]:
 
 
 def finalists(record: StudyRecord) -> list[Overfit]:
-    """The finalists, smallest first, each named by its layers."""
+    """The finalists, smallest first."""
     first = {t.candidate: t for t in reversed(record.replicates)}
-    return _described(record, [(e.candidate.label, first[e.candidate]) for e in record.estimates])
+    return _described(record, [("finalist", first[e.candidate]) for e in record.estimates])
 
 
 def pair_to_compare(record: StudyRecord) -> tuple[Overfit, Overfit]:
@@ -124,12 +119,12 @@ def pair_to_compare(record: StudyRecord) -> tuple[Overfit, Overfit]:
 
 def in_words(first: Overfit, second: Overfit) -> str:
     """What happened to two networks, and to the second when seen from the first."""
-    size = f"The {second.name} one ({second.candidate.label}, {second.parameters:,} parameters)"
     if second.candidate == first.candidate:
         return f"{_alone(first)} The {second.name} network is the same one."
     if first.rise is None or second.rise is None:
         return f"{_alone(first)} {_alone(second)}"
-    return f"{_alone(first)} {size} {_when(first, second)}, {_pace(first.rise, second.rise)}."
+    pace = _pace(first.rise, second.rise)
+    return f"{_alone(first)} {_named(second)} {_when(first, second)}, and its loss {pace}."
 
 
 def _described(record: StudyRecord, named: Sequence[tuple[str, Trial]]) -> list[Overfit]:
@@ -147,21 +142,27 @@ def _described(record: StudyRecord, named: Sequence[tuple[str, Trial]]) -> list[
 
 def _alone(overfit: Overfit) -> str:
     """One network's story, in a sentence."""
-    size = (
-        f"The {overfit.name} network ({overfit.candidate.label}, {overfit.parameters:,} parameters)"
-    )
     turned, seeds = len(overfit.turned), len(overfit.turns)
     if overfit.rise is None:
         return (
-            f"{size} never started to overfit: it was still improving at its last epoch, "
-            f"{_epochs(overfit.epoch)}."
+            f"{_named(overfit)} never started to overfit: it was still improving at its last "
+            f"epoch, {_epochs(overfit.epoch)}."
         )
-    some = "" if turned == seeds else f" in {turned} of {seeds} seeds (the others still improved)"
-    return (
-        f"{size} starts to overfit after epoch {_epochs(overfit.epoch)}{some}, at a validation "
-        f"loss of {overfit.lowest.mean:.4f}; from there it rises by {overfit.rise.mean:.4f} an "
-        "epoch."
+    some = (
+        ""
+        if turned == seeds
+        else f" in {turned} of {seeds} seeds (the others were still improving)"
     )
+    return (
+        f"{_named(overfit)} starts to overfit after epoch {_epochs(overfit.epoch)}{some}, at a "
+        f"validation loss of {overfit.lowest.mean:.4f}; from there its loss rises by "
+        f"{overfit.rise.mean:.4f} per epoch."
+    )
+
+
+def _named(overfit: Overfit) -> str:
+    layers = network(overfit.candidate.units)
+    return f"The {overfit.name} network ({layers}, {overfit.parameters:,} parameters)"
 
 
 def _when(first: Overfit, second: Overfit) -> str:
@@ -169,22 +170,22 @@ def _when(first: Overfit, second: Overfit) -> str:
     one, two = first.epoch, second.epoch
     at = f"after epoch {_epochs(two)}, at {second.lowest.mean:.4f}"
     if not two.differs(one):
-        return f"turns at about the same time, {at}"
-    return f"turns {'later' if two.mean > one.mean else 'earlier'}, {at}"
+        return f"starts to overfit at about the same time, {at}"
+    return f"starts to overfit {'later' if two.mean > one.mean else 'earlier'}, {at}"
 
 
 def _pace(one: Spread, two: Spread) -> str:
     """How fast the second rises, compared with the first."""
-    at = f"({two.mean:.4f} an epoch)"
+    at = f"({two.mean:.4f} per epoch)"
     if not two.differs(one) or not one.mean:
-        return f"and rises about as fast {at}"
+        return f"rises about as fast {at}"
     ratio = two.mean / one.mean
     if ratio > 1.0:
-        return f"and rises {ratio:.1f} times as fast {at}"
+        return f"rises {ratio:.1f} times as fast {at}"
     part = round(1.0 / ratio) if ratio > 0.095 else 0
     if part == 1:
-        return f"and rises somewhat more slowly {at}"
-    return f"and rises at about {_PARTS.get(part, 'less than a tenth')} of that pace {at}"
+        return f"rises somewhat more slowly {at}"
+    return f"rises at about {_PARTS.get(part, 'less than a tenth')} of that pace {at}"
 
 
 _PARTS = {

@@ -7,9 +7,8 @@ import json
 import os
 import re
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
-from capsearch.records import KINDS, Candidate, RungEvidence, StudyRecord, Tracking
-from capsearch.report import overfit
+from capsearch.families.dense import shown_settings
+from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
+from capsearch.report import facts, overfit
+from capsearch.words import clock, described, minute, network
 
 
 @dataclass(frozen=True)
@@ -58,26 +59,30 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         loader=PackageLoader("capsearch", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"strength": _strength, "clock": _clock, "described": _described}
-    environment.filters |= {"moment": _moment, "spread": _spread, "around": _around}
-    pair = overfit.pair_to_compare(record)
+    environment.filters |= {"clock": clock, "minute": minute, "network": network}
+    environment.filters |= {"described": described, "spread": _spread, "around": _around}
+    pair, baselines = overfit.pair_to_compare(record), overfit.baselines(record)
+    shown = [e.candidate for e in record.estimates] + [o.candidate for o in baselines]
     return environment.get_template("page.html").render(
         record=record,
         study=record.study,
         choice=record.choice,
         uncertainty=record.uncertainty,
+        decision=record.decision,
         headline=_headline(record),
         test=record.test,
         tracking=tracking,
         version=__version__,
         times=record.choice.best.parameters / record.choice.selected.parameters,
         figures={name: _inline(name, svg) for name, svg in drawn.items()},
+        facts=facts,
+        settings=partial(shown_settings, among=shown),
         pair=pair,
         words=overfit.in_words(*pair),
-        baselines=overfit.baselines(record),
+        baselines=baselines,
         failed_baselines=_failed_baselines(record),
         finalists=overfit.finalists(record),
-        rungs=_rungs(record),
+        bands=_bands(record),
         question=json.dumps(record.study.question, indent=2),
     )
 
@@ -88,19 +93,18 @@ def _failed_baselines(record: StudyRecord) -> list[tuple[str, str]]:
     return [(t.name, t.outcome.reason) for t in tried if t.outcome and t.outcome.reason]
 
 
-def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
-    """For each rung: its sizes, trials, failures with their reasons, best loss, and its gain."""
+def _bands(record: StudyRecord) -> list[dict[str, Any]]:
+    """For each size band: its sizes, trials, failures by their kind, best loss, and its gain."""
     rows, growth = [], {e.rung: e for e in record.growth}
     for rung, low in enumerate(record.study.ladder[:-1]):
-        mine = [t.outcome for t in record.trials if t.rung == rung and t.outcome]
-        kinds = Counter(KINDS[o.failure.kind] for o in mine if o.failure)
-        losses = [o.val_loss for o in mine if o.complete]
+        trials = [t for t in record.trials if t.rung == rung]
+        losses = [t.outcome.val_loss for t in trials if t.outcome and t.outcome.complete]
         rows.append(
             {
                 "low": low,
                 "high": record.study.ladder[rung + 1] - 1,
-                "trials": len(mine),
-                "failed": "; ".join(f"{n} × {reason}" for reason, n in kinds.items()),
+                "trials": len(trials),
+                "failed": failures(trials),
                 "best": min(losses) if losses else None,
                 "gain": _gain(growth.get(rung)),
             }
@@ -109,14 +113,14 @@ def _rungs(record: StudyRecord) -> list[dict[str, Any]]:
 
 
 def _gain(evidence: RungEvidence | None) -> str:
-    """What a rung's own share of the trials gained over all smaller sizes."""
+    """What a band's own share of the trials gained over all smaller sizes."""
     if evidence is None:
         return "–"
     if not evidence.opened:
-        return "not opened: growth had ended"
+        return "not searched: no clear gain below"
     if evidence.gain is None or evidence.se is None:
         return "–"
-    verdict = "pays" if evidence.pays else "does not pay"
+    verdict = "clear gain" if evidence.pays else "no clear gain"
     return f"{evidence.gain:+.4f} ± {evidence.se:.4f}, {verdict}"
 
 
@@ -131,28 +135,15 @@ def _inline(name: str, svg: str) -> Markup:
 
 def _headline(record: StudyRecord) -> str:
     """What was found, as surely as it was."""
-    network = _described(record.choice.selected.candidate)
+    network_ = described(record.choice.selected.candidate.units)
     if record.choice.undecided:
-        return f"Undecided, so the best is kept. {network}"
+        return f"Undecided, so the best is kept: {network_}"
+    subject = network_[0].upper() + network_[1:]
     if record.uncertainty.undecided:
-        return f"{network} may be enough"
-    return f"{network} {'are' if network.startswith('Layers') else 'is'} enough"
-
-
-def _described(candidate: Candidate) -> str:
-    """The layers as the subject of a sentence."""
-    match candidate.units:
-        case ():
-            return "A linear model"
-        case (1,):
-            return "One hidden unit"
-        case (units,):
-            return f"One layer of {units} units"
-    return f"Layers of {candidate.label} units"
-
-
-def _strength(value: float) -> str:
-    return f"{value:.1e}" if value else "–"
+        return f"{subject} is probably enough"
+    if record.uncertainty.loss_increase_low > record.study.question["select"]["margin"]:
+        return f"{subject} is selected, though clearly worse than the best"
+    return f"{subject} is enough"
 
 
 def _spread(value: overfit.Spread) -> str:
@@ -162,17 +153,10 @@ def _spread(value: overfit.Spread) -> str:
 
 
 def _around(value: overfit.Spread | None) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{value.mean:.4f} ± {value.sd:.4f}".replace("-", "−") if value else "–"
-
-
-def _moment(iso: str) -> str:
-    return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    """Mean and standard deviation over seeds, if there are several."""
+    if value is None:
+        return "–"
+    return f"{value.mean:.4f} ± {value.sd:.4f}" if value.seeds > 1 else f"{value.mean:.4f}"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""How many more validation examples or replicates would tell what the data cannot."""
+"""How many more validation rows or replicates would tell what the data cannot."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 from capsearch.selection.contrasts import Contrasts, t_quantile
-from capsearch.selection.curve import CapacityCurve, size_of
+from capsearch.selection.curve import CapacityCurve, name_of
 
 MOST_REPLICATES = 1_000  # beyond these nobody will go, so the answer is "cannot"
 MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Question:
+class Comparison:
     """Is the mean loss of point `first` less than `margin` above that of point `second`?
 
-    Told when the half-width at `level` is smaller than the distance of the gap from the margin.
+    Decided when the half-width at `level` is smaller than the distance of the gap from the margin.
     """
 
     first: int
@@ -29,13 +29,12 @@ class Question:
         parts = Components.of(contrasts, self.first, self.second)
         gap = float(contrasts.gap[self.first, self.second])
         distance = abs(self.margin - gap)
-        first, second = size_of(curve.points[self.first]), size_of(curve.points[self.second])
+        first, second = name_of(curve.points[self.first]), name_of(curve.points[self.second])
+        told = f"To tell whether {first} has a lower validation loss than {second}"
         if self.margin:
-            told = f"To tell whether {first} is within {self.margin:g} nats of {second}"
-        else:
-            told = f"To tell {first} from {second}"
+            told = f"To tell whether {first} is at most {self.margin:g} worse than {second}"
         needs = _needs(parts, distance, self.level)
-        return f"{told}, if their difference stays at {gap:.4f}, {needs}."
+        return f"{told}, if the difference stays as observed ({gap:+.4f}), {needs}."
 
 
 @dataclass(frozen=True)
@@ -96,25 +95,26 @@ def _fewest(enough: Callable[[int], bool], low: int, most: int) -> int | None:
 
 def _needs(parts: Components, distance: float, level: float) -> str:
     if parts.seed == inf:
-        return "it would take two replicates or more that both complete"
+        return "it would take at least two fresh-seed runs of each that complete"
     rows = parts.rows_for(distance, level, parts.replicates)
     replicates = parts.replicates_for(distance, level)
-    examples = (
-        f"about {rows - parts.rows:,} more validation examples ({rows:,} in all)" if rows else ""
-    )
-    seeds = f"{replicates:,} replicates instead of {parts.replicates}" if replicates else ""
+    examples = f"about {rows - parts.rows:,} more validation rows ({rows:,} in all)" if rows else ""
+    seeds = _seeds(replicates, parts) if replicates else ""
     if rows and replicates:
         return f"it would take {examples} or {seeds}"
     if rows:
-        return f"it would take {examples}; more replicates alone cannot do it"
+        return f"it would take {examples}; more fresh-seed runs alone are not enough"
     if replicates:
-        return f"it would take {seeds}; more validation examples alone cannot do it"
+        return f"it would take {seeds}; more validation rows alone are not enough"
     both = [(n * r, r, n) for r in _multiples(parts) if (n := parts.rows_for(distance, level, r))]
     if both:
         _, replicates, rows = min(both)
-        seeds = f"{replicates:,} replicates instead of {parts.replicates}"
-        return f"it would take both {seeds} and about {rows:,} validation examples"
-    return "no number of validation examples and replicates within reason would do"
+        return f"it would take both {_seeds(replicates, parts)} and about {rows:,} validation rows"
+    return "no reasonable number of validation rows and fresh-seed runs would be enough"
+
+
+def _seeds(replicates: int, parts: Components) -> str:
+    return f"{replicates:,} fresh-seed runs of each network instead of {parts.replicates}"
 
 
 def _multiples(parts: Components) -> list[int]:

@@ -11,11 +11,12 @@ import numpy as np
 from capsearch.records import Trial
 from capsearch.selection.curve import CapacityCurve
 
-Table = Mapping[int, np.ndarray]
+TAIL = 0.025  # probability beyond either end of a 95% interval
+LossTable = Mapping[int, np.ndarray]
 """Losses of one finalist: for each replicate that completed, by its `order`, shape (examples,)."""
 
 
-def tables_of(curve: CapacityCurve, replicates: Sequence[Trial]) -> tuple[Table, ...]:
+def tables_of(curve: CapacityCurve, replicates: Sequence[Trial]) -> tuple[LossTable, ...]:
     """The losses behind each point of the curve, float64."""
     tables: dict[str, dict[int, np.ndarray]] = {p.candidate.key: {} for p in curve.points}
     for trial in replicates:
@@ -62,7 +63,7 @@ class Contrasts:
     rows: int  # validation examples
 
     @classmethod
-    def of(cls, tables: Sequence[Table]) -> Self:
+    def of(cls, tables: Sequence[LossTable]) -> Self:
         """The contrasts of finalists, each with at least one completed replicate."""
         k, rows = len(tables), len(next(iter(tables[0].values())))
         gap, seeds, examples, residual = np.zeros((4, k, k))
@@ -97,7 +98,9 @@ class Contrasts:
         return replace(self, gap=self.gap + by[:, None] - by[None, :])
 
 
-def _parts(first: Table, second: Table, shared: Sequence[int]) -> tuple[float, float, float, float]:
+def _parts(
+    first: LossTable, second: LossTable, shared: Sequence[int]
+) -> tuple[float, float, float, float]:
     if len(shared) < 2:
         gap = float(np.mean(list(first.values())) - np.mean(list(second.values())))
         return gap, inf, 0.0, 0.0

@@ -10,6 +10,7 @@ import numpy as np
 
 from capsearch.errors import CapsearchError
 from capsearch.records import Estimate, Trial, failures
+from capsearch.words import network
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
     The second kind keeps a small network in the race that lost its rung to a larger one by a hair.
     The first kind stays in even when it is worse than a smaller one: single trials are noisy, and
-    the curve must show where growing stops paying. Failed trials are never finalists.
+    the curve must show from which size on larger networks gain nothing. No failed trial is one.
     """
     done = [t for t in trials if t.outcome and t.outcome.complete]
     winners = {t.rung: t for t in sorted(done, key=loss_of, reverse=True)}
@@ -123,9 +124,10 @@ def of_finalists(trials: Sequence[Trial], replicates: Sequence[Trial]) -> tuple[
     return tuple(t for t in replicates if t.candidate in finalists)
 
 
-def size_of(point: Estimate) -> str:
-    """A point as sentences name it."""
-    return f"{point.candidate.label} ({point.parameters:,} parameters)"
+def name_of(point: Estimate) -> str:
+    """A point as sentences name it. No other point of a curve has its layers."""
+    units = point.candidate.units
+    return network(units) if units else "the linear model"
 
 
 def loss_of(trial: Trial) -> float:

@@ -3,11 +3,10 @@
 import warnings
 from math import log10
 
-from capsearch.selection.contrasts import Contrasts
-from capsearch.selection.curve import CapacityCurve, size_of
+from capsearch.selection.contrasts import TAIL, Contrasts
+from capsearch.selection.curve import CapacityCurve, name_of
 from capsearch.selection.rules import Verdict, undecided
 
-INTERVAL = 0.025  # on either side: 95 %
 FEWEST = 4  # points; the ends cannot be knees, and of one inner point there is nothing to choose
 
 
@@ -17,7 +16,7 @@ def knee(curve: CapacityCurve, contrasts: Contrasts) -> Verdict:
     Only the part up to the best is read: what rises after it is no fall that has ended. The points
     are scaled to a unit square, so the method sees the shape and not the noise: a curve of pure
     noise has knees, too. Hence it refuses a fall from the smallest to the best that lies within its
-    own 95 % interval of none. A knee is no evidence that it costs little: it moves with the sizes
+    own 95% interval of none. A knee is no evidence that it costs little: it moves with the sizes
     that were tried, and noise moves it from size to size.
 
     By hand, sizes 10, 100, ..., 10^5 with losses 0.60, 0.32, 0.30, 0.29, 0.28: scaled, x = 0, 1/4,
@@ -26,11 +25,13 @@ def knee(curve: CapacityCurve, contrasts: Contrasts) -> Verdict:
     falling = curve.points[: curve.points.index(curve.best) + 1]
     first, last = falling[0], falling[-1]
     if len(falling) < FEWEST:
-        return undecided(curve, f"there are fewer than {FEWEST} sizes up to the best")
+        return undecided(curve, f"there are fewer than {FEWEST} networks up to the best")
     ends = (0, len(falling) - 1)
-    fall, noise = contrasts.gap[ends], contrasts.half_width(INTERVAL)[ends]
+    fall, noise = contrasts.gap[ends], contrasts.half_width(TAIL)[ends]
     if fall <= noise:
-        return undecided(curve, f"the loss falls by {fall:.4f} in all, give or take {noise:.4f}")
+        return undecided(
+            curve, f"the loss falls by {fall:.4f} in all, which its error ({noise:.4f}) may explain"
+        )
     from kneed import KneeLocator  # it imports matplotlib
 
     with warnings.catch_warnings():
@@ -44,4 +45,6 @@ def knee(curve: CapacityCurve, contrasts: Contrasts) -> Verdict:
     chosen = next((p for p in falling if found is not None and log10(p.parameters) == found), None)
     if chosen is None or chosen in (first, last):
         return undecided(curve, "the curve has no knee")
-    return Verdict(chosen, f"{size_of(chosen)} is where the loss, over log capacity, bends most")
+    return Verdict(
+        chosen, f"{name_of(chosen)} is where the loss stops falling fast: the bend of the curve"
+    )

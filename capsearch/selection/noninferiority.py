@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capsearch.records import Estimate
 from capsearch.selection.contrasts import Contrasts
-from capsearch.selection.curve import CapacityCurve, size_of
-from capsearch.selection.rules import Verdict
+from capsearch.selection.curve import CapacityCurve, name_of
+from capsearch.selection.rules import Verdict, undecided
 
 
 def non_inferiority(
@@ -27,39 +28,32 @@ def non_inferiority(
     limits are those of `Contrasts.half_width`: paired by example, seeds and examples both counted.
     Never is a network chosen that is larger than the best as observed.
 
-    By hand: three candidates 0.02, 0.004 and 0 above the best, every half-width 0.0050 at 2.5 %,
+    By hand: three candidates 0.02, 0.004 and 0 above the best, every half-width 0.0050 at 2.5%,
     margin 0.01: the third (at most 0.0010 worse than the second) and the second (0.0090 worse than
-    the third) pass, the first (0.0250) does not, and not at 5 % either, where the half-width is
+    the third) pass, the first (0.0250) does not, and not at 5% either, where the half-width is
     0.0042: the second is chosen.
 
     It pays for its promise: five seeds and ten candidates ask for t(4) = 4.4 at the first level, so
     with few seeds that differ much, or few examples, it says undecided. Its limits suppose means
     near to normal. Where differences of 200 losses were skewed by 2.8 towards the worse network it
-    erred in 8 % of simulated studies instead of 5 % and, by 8.2, in 23 % (tests/bench/README.md).
+    erred in 8% of simulated studies instead of 5% and, by 8.2, in 23% (tests/bench/README.md).
     """
     tested = _step_down(contrasts, margin, 1.0 - confidence)
     best = curve.points.index(curve.best)
     passed = tested.passed[: best + 1]
-    sure = f"with {confidence * 100:g} % confidence"
+    shown = f"with {confidence * 100:g}% confidence, to be at most {margin:g} worse in loss"
     if len(curve.points) == 1:
-        return Verdict(curve.best, f"{size_of(curve.best)} is the only size tried")
+        return Verdict(curve.best, f"{name_of(curve.best)} is the only network compared")
     if not passed.any():
         rival = curve.points[int(tested.rival[best])]
-        return Verdict(
-            curve.best,
-            f"undecided: no size up to the best can be shown, {sure}, to be within {margin:g} nats "
-            f"of every other ({_limit(tested.limit[best])} against {size_of(rival)}), so "
-            f"{size_of(curve.best)}, the best as observed, is kept",
-            undecided=True,
-        )
+        why = f"no network up to the best can be shown, {shown} than every other"
+        return undecided(curve, f"{why} (the best itself: {_limit(tested.limit[best], rival)})")
     chosen = int(np.argmax(passed))
     point, rival = curve.points[chosen], curve.points[int(tested.rival[chosen])]
-    smaller = "it is the smallest size tried" if chosen == 0 else "no smaller one can be"
-    return Verdict(
-        point,
-        f"{size_of(point)} is shown, {sure}, to be within {margin:g} nats of every other size "
-        f"({_limit(tested.limit[chosen])} against {size_of(rival)}); {smaller}",
-    )
+    smaller = "None smaller was compared" if chosen == 0 else "No smaller one can be"
+    limit = _limit(tested.limit[chosen], rival)
+    said = f"{name_of(point)} is shown, {shown} than every other network ({limit}). {smaller}"
+    return Verdict(point, said)
 
 
 @dataclass(frozen=True)
@@ -97,7 +91,7 @@ def _against_all(
     return highest, limits.argmax(axis=1), highest < margin
 
 
-def _limit(limit: float) -> str:
+def _limit(limit: float, rival: Estimate) -> str:
     if np.isinf(limit):
-        return "no limit: fewer than two seeds in common"
-    return f"at most {max(limit, 0.0):.4f} worse"
+        return f"fewer than two seeds in common with {name_of(rival)}"
+    return f"at most {max(limit, 0.0):.4f} worse than {name_of(rival)}"

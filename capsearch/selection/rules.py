@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from capsearch.records import Estimate
-from capsearch.selection.curve import CapacityCurve, size_of
+from capsearch.selection.curve import CapacityCurve, name_of
 
 BYTES = 4  # of a float32 parameter
 
@@ -23,7 +23,7 @@ class Settings:
 
     `percent` is for pct_loss, `margin` and `confidence` for non_inferiority, the caps for budget.
     `margin` is in nats per example. Losing 0.01 nats means that the probability given to what is
-    true falls by 1 % in the geometric mean (exp(-0.01) = 0.990).
+    true falls by 1% in the geometric mean (exp(-0.01) = 0.990).
     """
 
     percent: float = _legal(2.0, ge=0.0)
@@ -44,7 +44,7 @@ class Verdict:
 
 def best(curve: CapacityCurve) -> Verdict:
     """The lowest mean validation loss, whatever its size."""
-    return Verdict(curve.best, f"{size_of(curve.best)} has the lowest mean validation loss of all")
+    return Verdict(curve.best, f"{name_of(curve.best)} has the lowest validation loss of all")
 
 
 def one_std_err(curve: CapacityCurve) -> Verdict:
@@ -53,19 +53,19 @@ def one_std_err(curve: CapacityCurve) -> Verdict:
     By hand: best 0.280 with standard error 0.004, so the limit is 0.284; of 0.300, 0.283 and 0.280
     the second is chosen.
     """
-    limit = curve.best.mean + curve.best.se
-    margin = f"the best ({curve.best.mean:.4f}) plus one standard error ({curve.best.se:.4f})"
-    return _within(curve, limit, margin)
+    mean, error = curve.best.mean, curve.best.se
+    near = f"within one standard error of the best ({mean:.4f} + {error:.4f})"
+    return _within(curve, mean + error, near)
 
 
 def pct_loss(curve: CapacityCurve, percent: float) -> Verdict:
-    """The smallest capacity that loses at most `percent` % of the best mean loss.
+    """The smallest capacity that loses at most `percent` percent of the best mean loss.
 
     The rule of tidymodels' `select_by_pct_loss`. It knows nothing of noise, and near a loss of zero
-    its tolerance vanishes. By hand: best 0.280, 2 %: the limit is 0.2856.
+    its tolerance vanishes. By hand: best 0.280, 2%: the limit is 0.2856.
     """
-    margin = f"{percent:g} % above the best ({curve.best.mean:.4f})"
-    return _within(curve, curve.best.mean * (1.0 + percent / 100.0), margin)
+    near = f"within {percent:g}% of the best ({curve.best.mean:.4f})"
+    return _within(curve, curve.best.mean * (1.0 + percent / 100.0), near)
 
 
 def budget(
@@ -85,26 +85,27 @@ def budget(
     most, named = min(caps)
     affordable = [p for p in curve.points if p.parameters <= most]
     if not affordable:
-        return undecided(curve, f"no size tried keeps to {named}")
+        return undecided(curve, f"no network compared keeps to {named}")
     chosen = CapacityCurve(tuple(affordable)).best
-    return Verdict(chosen, f"{size_of(chosen)} has the lowest mean validation loss within {named}")
+    return Verdict(chosen, f"{name_of(chosen)} has the lowest validation loss within {named}")
 
 
 def undecided(curve: CapacityCurve, why: str) -> Verdict:
     """The best, for want of a decision."""
-    kept = f"so {size_of(curve.best)}, the best as observed, is kept"
-    return Verdict(curve.best, f"undecided: {why}, {kept}", undecided=True)
+    said = f"undecided: {why}. So the best network, {name_of(curve.best)}, is kept"
+    return Verdict(curve.best, said, undecided=True)
 
 
-def _within(curve: CapacityCurve, limit: float, margin: str) -> Verdict:
+def _within(curve: CapacityCurve, limit: float, near: str) -> Verdict:
+    """The smallest whose loss is at most `limit`; `near` says so in words."""
     chosen = curve.smallest_within(limit)
-    if chosen == curve.points[0]:
-        start = f"{size_of(chosen)} is the smallest size tried, and"
+    name, smaller = name_of(chosen), curve.points[: curve.points.index(chosen)]
+    below = f"{smaller[-1].mean:.4f}" if smaller else ""
+    if chosen != curve.best:
+        next_ = f"The next smaller one is not ({below})" if smaller else "None smaller was compared"
+        said = f"{name} is the smallest network whose loss ({chosen.mean:.4f}) is {near}. {next_}"
+    elif smaller:
+        said = f"{name} is the best network. No smaller one is {near}; the next one has {below}"
     else:
-        below = curve.points[curve.points.index(chosen) - 1]
-        start = f"the next smaller size, {size_of(below)}, is at {below.mean:.4f};"
-    if chosen == curve.best:
-        return Verdict(chosen, f"{start} no smaller one stays within {margin}")
-    times = curve.best.parameters / chosen.parameters
-    gain = f"{times:.1f} times fewer parameters than the best" if times > 1 else "see the best"
-    return Verdict(chosen, f"{start} its {chosen.mean:.4f} is within {margin}: {gain}")
+        said = f"{name} is the best network, and the smallest that was compared"
+    return Verdict(chosen, said)

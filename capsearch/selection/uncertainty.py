@@ -1,4 +1,4 @@
-"""How far a choice can be trusted: its stability, its price, and what would settle it."""
+"""How far a choice can be trusted: its stability, its cost, and what would settle it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from capsearch.records import Choice, Trial, Uncertainty
-from capsearch.selection.advice import Question
+from capsearch.selection.advice import Comparison
 from capsearch.selection.choose import RULES, Evidence
-from capsearch.selection.contrasts import Contrasts, Table, tables_of
+from capsearch.selection.contrasts import TAIL, Contrasts, LossTable, tables_of
 from capsearch.selection.curve import CapacityCurve
 from capsearch.selection.rules import Settings
 
 RESAMPLES = 1000
-SEED = 20_000  # any fixed number: the same study has the same doubt everywhere
-INTERVAL = 0.025  # on either side: 95 %
+SEED = 20_000  # any fixed number: the same study has the same uncertainty everywhere
 HALF = 0.5  # a choice that fewer resamples make is not the data's
 
 
@@ -25,33 +24,35 @@ def uncertainty_of(
     settings: Settings,
     resamples: int = RESAMPLES,
 ) -> Uncertainty:
-    """The doubt of `choice`, made by its rule from these replicates.
+    """The uncertainty of `choice`, made by its rule from these replicates.
 
-    Undecided is a choice whose rule could not decide, whose price may lie on either side of the
-    margin, or which fewer than half of the resamples make. The price is read against the best as
-    observed, which luck made look good: it errs towards a higher price.
+    Undecided is a choice whose rule could not decide, whose loss increase may lie on either side of
+    the margin, or which fewer than half of the resamples make. The increase is read against the
+    best as observed, which luck made look good: it errs towards a higher one.
     """
     tables = tables_of(curve, replicates)
     evidence = Evidence(curve, Contrasts.of(tables))
     chosen = _chosen(evidence, resampled_means(tables, resamples), choice.rule, settings)
-    at = _Places.of(curve, choice, chosen)
+    at = _Positions.of(curve, choice, chosen)
     stability = float(np.mean(chosen == at.selected))
     increase = float(evidence.contrasts.gap[at.selected, at.best])
-    half = float(evidence.contrasts.half_width(INTERVAL)[at.selected, at.best])
+    half = float(evidence.contrasts.half_width(TAIL)[at.selected, at.best])
     unclear = increase - half <= settings.margin < increase + half
-    question = _question(at, choice, evidence.contrasts, settings, unclear, stability < HALF)
+    unstable = stability < HALF
+    open_ = _comparison(at, choice, evidence.contrasts, settings, unclear, unstable)
+    advice = open_.advice(curve, evidence.contrasts) if open_ else None
     return Uncertainty(
         stability=stability,
         resamples=resamples,
         loss_increase=increase,
         loss_increase_low=increase - half,
         loss_increase_high=increase + half,
-        undecided=choice.undecided or unclear or stability < HALF,
-        advice=question.advice(curve, evidence.contrasts) if question else _settled(choice, at),
+        undecided=choice.undecided or unclear or unstable,
+        advice=advice or _settled(choice, increase, settings.margin),
     )
 
 
-def resampled_means(tables: Sequence[Table], resamples: int) -> np.ndarray:
+def resampled_means(tables: Sequence[LossTable], resamples: int) -> np.ndarray:
     """Mean losses had other examples and other seeds been drawn, shape (resamples, candidates).
 
     Examples get exponential weights (the Bayesian bootstrap, Rubin 1981, Annals of Statistics 9)
@@ -97,56 +98,57 @@ def _chosen(evidence: Evidence, means: np.ndarray, rule: str, settings: Settings
     Standard errors stay the study's own: those of five seeds drawn from five are not to be had, for
     often they are the same seed again.
     """
-    places = {p.parameters: i for i, p in enumerate(evidence.curve.points)}
+    positions = {p.parameters: i for i, p in enumerate(evidence.curve.points)}
     found = np.empty(len(means), dtype=np.int64)
     for row, drawn in enumerate(means):
         verdict = RULES[rule](evidence.at(drawn), settings)
         assert verdict is not None  # it applied to the study
-        found[row] = places[verdict.selected.parameters]
+        found[row] = positions[verdict.selected.parameters]
     return found
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Places on the curve: of the selected, the best, and what resamples choose most otherwise."""
+class _Positions:
+    """On the curve: of the selected, the best, and what resamples choose most otherwise."""
 
     selected: int
     best: int
     runner_up: int
 
     @classmethod
-    def of(cls, curve: CapacityCurve, choice: Choice, chosen: np.ndarray) -> "_Places":
+    def of(cls, curve: CapacityCurve, choice: Choice, chosen: np.ndarray) -> "_Positions":
         selected = curve.points.index(choice.selected)
         votes = np.bincount(chosen[chosen != selected], minlength=len(curve.points))
         return cls(selected, curve.points.index(choice.best), int(votes.argmax()))
 
 
-def _question(
-    at: _Places,
+def _comparison(
+    at: _Positions,
     choice: Choice,
     contrasts: Contrasts,
     settings: Settings,
     unclear: bool,
     unstable: bool,
-) -> Question | None:
+) -> Comparison | None:
     """What the data cannot tell, if anything."""
     if choice.undecided and choice.rule == "non_inferiority":
         level = (1.0 - settings.confidence) / (len(contrasts.gap) - 1)
         limits = contrasts.gap[at.best] + contrasts.half_width(level)[at.best]
         limits[at.best] = -np.inf
-        return Question(at.best, int(limits.argmax()), settings.margin, level)
+        return Comparison(at.best, int(limits.argmax()), settings.margin, level)
     if choice.undecided:
         return None
     if unclear:
-        return Question(at.selected, at.best, settings.margin, INTERVAL)
+        return Comparison(at.selected, at.best, settings.margin, TAIL)
     if unstable:
-        return Question(at.selected, at.runner_up, 0.0, INTERVAL)
+        return Comparison(at.selected, at.runner_up, 0.0, TAIL)
     return None
 
 
-def _settled(choice: Choice, at: _Places) -> str:
+def _settled(choice: Choice, increase: float, margin: float) -> str:
     if choice.undecided:
-        return "More data need not make this rule decide; another rule may."
-    if at.selected == at.best:
-        return "The best itself is selected, so there is no price to tell."
-    return "The data suffice: the price lies clearly on one side of the margin."
+        return "This rule cannot decide here, and more data may not help: another rule may."
+    if choice.selected == choice.best:
+        return "The best network itself is selected, so there is no cost to estimate."
+    much = f"{'at most' if increase <= margin else 'more than'} {margin:g} worse than the best"
+    return f"There is enough data: in validation loss, the selected network is {much}."

@@ -1,4 +1,4 @@
-"""The contract of a tracker, kept by MLflow's and by the one in memory.
+"""The contract of a tracker.
 
 A tracker that is away, refuses or is not installed costs nothing but a warning: training never
 waits for it, and what is missing is written when it answers again, in this run or a later one.

@@ -5,7 +5,6 @@ own. They are known here by their features, so that none of these libraries need
 """
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from ssl import SSLCertVerificationError
 from typing import Literal
@@ -16,6 +15,11 @@ _OUTAGES = (408, 409, 425, 429, 499)  # HTTP status, besides 5xx
 _BAD_REQUESTS = (400, 411, 413, 414, 415, 422, 431)
 _RETRY_FINDS_IT = "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"
 _UNUSABLE = "INVALID_STATE", "NOT_IMPLEMENTED", "FEATURE_DISABLED"
+_LASTING = (
+    FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError,
+    SSLCertVerificationError,
+)  # fmt: skip
+_DELETED = re.compile("must be in the 'active' state|in deleted state")
 _STATUS = re.compile(r"failed with error code (\d{3})")  # MLflow, of an answer without JSON
 _LOGIN = re.compile(
     r"(?i)authenticat|authoriz|password|permission|denied|forbidden|pg_hba|error code 40[137]"
@@ -24,14 +28,12 @@ _FINAL = re.compile(  # of a database server that has answered, and gives no cod
     r"(?i)authentication failed|password supplied|pg_hba|does not exist|denied|unknown database"
     r"|certificate"
 )
-_SQLITE: tuple[tuple[ErrorKind, str], ...] = (
-    ("outage", "BUSY LOCKED IOERR FULL NOMEM INTERRUPT PROTOCOL"),
-    ("bad request", "CONSTRAINT TOOBIG MISMATCH RANGE"),
-)
-_SQLSTATE: tuple[tuple[ErrorKind, str], ...] = (
-    ("outage", "08 40 53 55 57 58"),
-    ("bad request", "22 23"),
-)
+_OUTAGE_CODES = "BUSY LOCKED IOERR FULL NOMEM INTERRUPT PROTOCOL 08 40 53 55 57 58"
+_BAD_REQUEST_CODES = "CONSTRAINT TOOBIG MISMATCH RANGE 22 23"
+_CODES: dict[str, ErrorKind] = {  # of SQLite and, by its first two signs, of SQLSTATE
+    **dict.fromkeys(_OUTAGE_CODES.split(), "outage"),
+    **dict.fromkeys(_BAD_REQUEST_CODES.split(), "bad request"),
+}
 _DRIVERS: dict[str, ErrorKind] = {  # the names that every Python database driver uses
     "OperationalError": "outage",
     "InterfaceError": "outage",
@@ -68,20 +70,18 @@ def kind_of(error: BaseException) -> ErrorKind:
     told = [kind for each in _chain(error) if (kind := _kind_of_one(each)) is not None]
     if told:
         return told[-1]
-    return "refusal" if _code(error) else "bad request"
+    return "refusal" if hasattr(error, "error_code") else "bad request"
 
 
 def advice(error: BaseException) -> str:
     """What a person can do about a refusal, as a sentence."""
-    for each in _chain(error):
-        if isinstance(each, Refused):
-            return each.advice
+    given = [each.advice for each in _chain(error) if isinstance(each, Refused)]
     text = " ".join(map(str, _chain(error)))
-    if _deleted(text):
-        return "Restore it in MLflow, or remove it for good with `mlflow gc`."
-    if _LOGIN.search(text):
-        return "Check the user name, the password or token, and what they may do there."
-    return "Check that the address is right and what is there can be used."
+    if _DELETED.search(text):
+        given.append("Restore it in MLflow, or remove it for good with `mlflow gc`.")
+    elif _LOGIN.search(text):
+        given.append("Check the user name, the password or token, and what they may do there.")
+    return (given or ["Check that the address is right and what is there can be used."])[0]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -94,29 +94,24 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _kind_of_one(error: BaseException) -> ErrorKind | None:
     """What this error says by itself, if it says anything."""
-    response = getattr(error, "response", None)
-    if isinstance(error, (Refused, ImportError, SSLCertVerificationError)):
+    code = getattr(error, "error_code", None)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, (*_LASTING, Refused, ImportError)):
         return "refusal"
-    if code := _code(error):
+    if isinstance(code, str):
         return _kind_of_answer(error, code)
-    if isinstance(status := getattr(response, "status_code", None), int):
+    if isinstance(status, int):
         return _kind_of_status(status)
     if any(base.__name__ in _DRIVERS for base in type(error).__mro__):
         return _kind_of_driver(error)
-    if isinstance(error, OSError):
-        return _kind_of_os(error)
+    if isinstance(error, OSError):  # requests': an address that is none
+        return "bad request" if isinstance(error, ValueError) else "outage"
     return "outage" if re.search("Timeout|Connect", type(error).__name__) else None
-
-
-def _code(error: BaseException) -> str:
-    """MLflow's name of the error, or ''."""
-    code = getattr(error, "error_code", None)
-    return code if isinstance(code, str) else ""
 
 
 def _kind_of_answer(error: BaseException, code: str) -> ErrorKind | None:
     """Of an error of MLflow's: one that it raised here, or one that a server answered."""
-    if _deleted(str(error)) or code in _UNUSABLE:
+    if _DELETED.search(str(error)) or code in _UNUSABLE:
         return "refusal"
     if code in _RETRY_FINDS_IT:
         return "outage"
@@ -135,25 +130,9 @@ def _kind_of_status(status: int) -> ErrorKind:
 
 def _kind_of_driver(error: BaseException) -> ErrorKind:
     """Of a database driver's error: by its code, or else by its class and words."""
-    if isinstance(error, sqlite3.Error) and (name := getattr(error, "sqlite_errorname", "")):
-        return _listed(name.split("_")[1], _SQLITE)
-    if isinstance(state := getattr(error, "sqlstate", None), str):
-        return _listed(state[:2], _SQLSTATE)
+    code = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
+    code = code or (getattr(error, "sqlstate", None) or "")[:2]
+    if code:
+        return _CODES.get(code, "refusal")
     kind = next(_DRIVERS[b.__name__] for b in type(error).__mro__ if b.__name__ in _DRIVERS)
     return "refusal" if _FINAL.search(str(error)) else kind
-
-
-def _listed(code: str, table: tuple[tuple[ErrorKind, str], ...]) -> ErrorKind:
-    return next((kind for kind, codes in table if code in codes.split()), "refusal")
-
-
-def _kind_of_os(error: OSError) -> ErrorKind:
-    if isinstance(error, ValueError):  # requests, of an address that is none
-        return "bad request"
-    lasting = FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError
-    return "refusal" if isinstance(error, lasting) else "outage"
-
-
-def _deleted(text: str) -> bool:
-    """Whether MLflow speaks of something that was deleted and can be restored."""
-    return "must be in the 'active' state" in text or "in deleted state" in text

@@ -116,7 +116,7 @@ class MlflowTracker:
             from capsearch.tracking.writer import Writer  # importing MLflow takes seconds
         except Exception as error:  # a broken installation may raise anything
             raise Refused(
-                f"MLflow cannot be imported: {type(error).__name__}: {error}", "Install it anew."
+                f"it cannot be imported ({type(error).__name__}: {error})", "Install it anew."
             ) from None
         make_whole(self._uri)
         connect_once(self._uri)
@@ -165,5 +165,5 @@ class MlflowTracker:
         )
 
     def _cause(self, error: Exception) -> str:
-        line = credentials.hide((str(error).splitlines() or [""])[0], self._uri)[:200]
+        line = credentials.hide((str(error).splitlines() or [""])[0], self._uri)[:200].rstrip(".")
         return line if isinstance(error, Refused) else f"{type(error).__name__}: {line}"

@@ -9,6 +9,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.families.dense import settings_of
 from capsearch.records import Estimate, Study, StudyRecord, Trial
+from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
 Measurement = tuple[str, float, int]  # key, value, step
@@ -109,13 +110,13 @@ def note_of(record: StudyRecord) -> str:
     assert test is not None
     doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
-        f"**Selected: {chosen.candidate.label}, {chosen.parameters:,} parameters** "
+        f"**Selected: {network(chosen.candidate.units)}, {chosen.parameters:,} parameters** "
         f"({record.choice.rule}): {record.choice.reason}.\n\n"
-        f"Test, opened once: accuracy {test.accuracy:.4f} "
-        f"({test.accuracy_low:.4f} to {test.accuracy_high:.4f}), loss {test.loss:.4f}.\n\n"
+        f"Test, opened once: accuracy {test.accuracy:.2%} (95% interval {test.accuracy_low:.2%} "
+        f"to {test.accuracy_high:.2%}), loss {test.loss:.4f}.\n\n"
         f"{'Read with care:' if doubts else 'No check warns.'}\n\n{doubts}\n"
         "`report.html` is below *Artifacts*. Trials are the runs nested in this one: "
-        "baselines, the search by rung, and replicates of the finalists and baselines."
+        "baselines, the search, and fresh-seed runs (replicates) of the finalists and baselines."
     )
 
 

@@ -124,11 +124,5 @@ def _check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
     except OSError as error:
         raise BadRequest(
-            f"--port {port}: {error.strerror}. Legal: a free port of 127.0.0.1, such as {_free()}"
+            f"--port {port}: {error.strerror}. Legal: a free port of 127.0.0.1, 1 to 65535"
         ) from None
-
-
-def _free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

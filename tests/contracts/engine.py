@@ -8,7 +8,6 @@ import pytest
 
 from capsearch.data.source import Rows, SearchData
 from capsearch.engines.base import Engine, looks
-from capsearch.families.dense import build
 from capsearch.families.space import count_parameters
 from capsearch.records import Candidate, Job
 from tests.fakes import dense_of, toy_data
@@ -76,6 +75,8 @@ class EngineContract:
         assert len(outcome.curve) == outcome.best_epoch + 3 < 60
 
     def test_the_weights_are_those_of_the_best_epoch(self, engine: Engine) -> None:
+        from capsearch.families.dense import build  # TensorFlow: not for whoever imports SMALL
+
         data, candidate = toy_data(), Candidate((16,), learning_rate=0.3, batch_size=64)
         (trained,) = engine.train([job(candidate, epochs=20, patience=3)], data)
         model = build(candidate, data.features, seed=0)

@@ -146,7 +146,7 @@ def test_a_study_whose_mlflow_cannot_be_imported_ends_with_its_result(
     study = place.start("study", NAME, "--json", "--threads", "1", PYTHONPATH=path)
     assert study.wait(300) == 0, place.said(study)
     said = " ".join(place.said(study).split())
-    assert "MLflow cannot be imported" in said
+    assert "cannot be imported" in said
     assert "does not answer" not in said
     document = json.loads(place.printed(study))
     assert document["tracking"]["run_id"] is None

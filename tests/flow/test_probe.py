@@ -1,4 +1,4 @@
-"""What can be learned by heart: planned by hand, counted by hand, and seen on toy rows."""
+"""What can be memorised: planned by hand, counted by hand, and seen on toy rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +12,18 @@ from scipy import sparse
 from capsearch import probe
 from capsearch.data import cache
 from capsearch.data.source import Rows
-from capsearch.engines.process import Limits
 from capsearch.errors import CapsearchError
+from capsearch.executors import Limits
 from capsearch.families.space import bands, count_parameters, ladder
 from capsearch.records import Candidate, Curve, Job, Outcome
-from tests.fakes import ToySource, spec_of, toy_rows
+from tests.fakes import PACKED, ToySource, spec_of, toy_rows
 
 SPACE = spec_of().space_for(20)
 LADDER = ladder(SPACE, 3)
 
 
-def plan_of(*units: tuple[int, ...], seeds: int = 1, epochs: int = 80) -> probe.Plan:
-    return probe.Plan(tuple(Candidate(u, batch_size=16) for u in units), 20, 0, seeds, epochs)
+def plan_of(*units: tuple[int, ...], seeds: int = 1, epochs: int = 80) -> probe.ProbePlan:
+    return probe.ProbePlan(tuple(Candidate(u, batch_size=16) for u in units), 20, 0, seeds, epochs)
 
 
 def reached(accuracy: float, best: int = 1) -> Outcome:
@@ -32,15 +32,15 @@ def reached(accuracy: float, best: int = 1) -> Outcome:
     return Outcome(Curve(series, series, series, (accuracy,) * best), best, 0.5, accuracy)
 
 
-class Heard:
+class Answers:
     """Answers as the child would, from a table of accuracies; remembers what it was asked."""
 
     def __init__(self, *answers: Sequence[Outcome]) -> None:
         self.answers, self.asked = list(answers), list[Sequence[Job]]()
 
-    def __call__(self, labels: Sequence[int], jobs: Sequence[Job]) -> probe.Heard:
+    def __call__(self, labels: Sequence[int], jobs: Sequence[Job]) -> probe.ProbeResult:
         self.asked.append(jobs)
-        return probe.Heard(list(self.answers.pop(0)), 200, 0.5, 1.0)
+        return probe.ProbeResult(list(self.answers.pop(0)), 200, 0.5, 1.0)
 
 
 def test_every_rung_has_a_network_of_its_size_and_the_first_is_linear() -> None:
@@ -82,8 +82,8 @@ def test_shuffling_keeps_the_rows_and_the_balance_and_depends_on_its_seed(
     assert not np.array_equal(dealt.y, probe.shuffled(rows, (seed, number + 1)).y)
 
 
-def test_the_share_learned_by_heart_by_hand() -> None:
-    heard = probe.Heard([], 100, 0.5, 1.0)
+def test_the_share_memorised_by_hand() -> None:
+    heard = probe.ProbeResult([], 100, 0.5, 1.0)
     assert heard.learned(reached(0.9)) == pytest.approx(0.8)
     assert heard.learned(reached(0.4)) == 0.0
     assert heard.learned(Outcome.failed("diverged")) == 0.0
@@ -92,7 +92,7 @@ def test_the_share_learned_by_heart_by_hand() -> None:
 
 def test_the_best_rate_counts_and_only_what_has_not_learned_all_is_trained_on() -> None:
     first = [reached(a) for a in (0.6, 0.7, 0.5, 0.9, 1.0, 0.5)]
-    train = Heard(first, [reached(a) for a in (0.75, 0.8, 0.6)])
+    train = Answers(first, [reached(a) for a in (0.75, 0.8, 0.6)])
     heard = probe.one_seed(plan_of((), (64,)), 1, train)
     assert [o.val_accuracy for o in heard.outcomes] == [0.8, 1.0]
     early, late = train.asked
@@ -103,38 +103,41 @@ def test_the_best_rate_counts_and_only_what_has_not_learned_all_is_trained_on() 
 
 
 def test_the_first_pass_is_enough_when_all_have_learned_all() -> None:
-    train = Heard([reached(1.0)] * 3)
+    train = Answers([reached(1.0)] * 3)
     probe.one_seed(plan_of((64,)), 1, train)
     assert len(train.asked) == 1
 
 
-def test_on_toy_rows_a_wide_network_learns_all_and_a_linear_one_does_not(tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_on_toy_rows_a_wide_network_memorises_all_and_a_linear_one_does_not(tmp_path: Path) -> None:
     prepared = cache.prepare(ToySource(), "toy", tmp_path)
     seen = list[int]()
     asked = plan_of((), (2,), (128,), seeds=2, epochs=400)
-    found = probe.run(asked, prepared.folder, "packed", Limits(1, 60.0), seen.append)
+    found = probe.run(asked, prepared.folder, PACKED, Limits(1, 60.0), seen.append)
     linear, _, wide = found.sizes
     assert seen == [1, 2]
     assert (found.rows, linear.parameters) == (200, 21)
     assert linear.mean < 0.5  # 21 parameters separate 2 x 21 rows in general position (Cover 1965)
     assert min(wide.learned) >= probe.ALL
     assert found.smallest == wide
-    again = probe.run(asked, prepared.folder, "packed", Limits(1, 60.0), seen.append)
+    again = probe.run(asked, prepared.folder, PACKED, Limits(1, 60.0), seen.append)
     assert again == found
     document = probe.document("toy", found)
     assert document["smallest"] == document["sizes"][-1]
     assert document["sizes"][0]["learned"] == list(linear.learned)
 
 
-def test_where_no_size_learns_all_none_is_named(tmp_path: Path) -> None:
+@pytest.mark.integration
+def test_where_no_size_memorises_all_none_is_named(tmp_path: Path) -> None:
     prepared = cache.prepare(ToySource(), "toy", tmp_path)
     asked = plan_of((), epochs=8)
-    found = probe.run(asked, prepared.folder, "packed", Limits(1, 60.0), lambda _: None)
+    found = probe.run(asked, prepared.folder, PACKED, Limits(1, 60.0), lambda _: None)
     assert found.smallest is None
     assert found.sizes[0].unfinished  # its loss still fell at the eighth epoch
     assert probe.document("toy", found)["smallest"] is None
 
 
+@pytest.mark.integration
 def test_a_probe_whose_child_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(CapsearchError, match=r"the probe failed: crashed: |damaged"):
-        probe.run(plan_of(()), tmp_path, "packed", Limits(1, 60.0), lambda _: None)
+        probe.run(plan_of(()), tmp_path, PACKED, Limits(1, 60.0), lambda _: None)

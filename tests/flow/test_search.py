@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from capsearch import search
 from capsearch.records import Curve, Outcome, Trial
+from capsearch.search import rounds
 from capsearch.selection import frontier, of_finalists
+from capsearch.spec.strategies import Sampling
 from capsearch.storage import StudyStorage
 from tests.fakes import (
     FakeEngine,
@@ -92,7 +95,7 @@ def test_a_second_run_trains_nothing_and_asks_nothing(
     storage: StudyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(storage)
-    monkeypatch.setattr(search.Sampling, "sampler", None)  # nobody may want one
+    monkeypatch.setattr(rounds, "sampler_of", None)  # nobody may want one
     again = FakeExecutor()
     assert run(storage, again) == first
     assert again.packs == []
@@ -102,13 +105,13 @@ def test_a_resumed_search_reads_its_draws_and_asks_for_open_rounds_only(
     storage: StudyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve trials in three rounds of four, all of which are asked in the first moment."""
-    asked, sampler = list[tuple[int, ...]](), search.Sampling.sampler
+    asked, sampler_of = list[tuple[int, int]](), rounds.sampler_of
 
-    def count(self: search.Sampling, seed: int, part: int, number: int, size: int):  # type: ignore[no-untyped-def]
+    def count(sampling: Sampling, seed: int, part: int, number: int, size: int) -> Any:
         asked.append((part, number))
-        return sampler(self, seed, part, number, size)
+        return sampler_of(sampling, seed, part, number, size)
 
-    monkeypatch.setattr(search.Sampling, "sampler", count)
+    monkeypatch.setattr(rounds, "sampler_of", count)
     with pytest.raises(KeyboardInterrupt):
         run(storage, FakeExecutor(die_after=2))
     assert asked == [(part, number) for part in range(3) for number in range(4)]

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,13 +11,14 @@ import pytest
 
 from capsearch import search
 from capsearch.records import Trial
+from capsearch.search import rounds
 from capsearch.search.growth import WINDOW
 from capsearch.search.ladder import shares
 from capsearch.spec import StudySpec
+from capsearch.spec.strategies import STRATEGIES, Sampling
 from capsearch.storage import StudyStorage
 from tests.fakes import FakeEngine, FakeExecutor, LevelEngine, driven, question_of, spec_of
 
-STRATEGIES = ["ladder", "tpe", "random", "nsga2"]
 TALL = {
     "layers": {"low": 1, "high": 1},
     "units": {"low": 1, "high": 256, "log": True},
@@ -155,27 +156,27 @@ def test_a_strategy_without_rungs_draws_from_the_whole_space(url: str, strategy:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_argument_of_a_sampler_is_one_that_optuna_still_knows(strategy: str) -> None:
-    sampling = search.STRATEGIES[strategy]
-    assert type(sampling.sampler(0, 1, 2, 4)).__name__ == sampling.sampler_name
+    sampling = STRATEGIES[strategy]
+    assert type(rounds.sampler_of(sampling, 0, 1, 2, 4)).__name__ == sampling.sampler
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_stored_sampling_is_read_back_equal(strategy: str) -> None:
-    sampling = search.STRATEGIES[strategy]
-    assert search.Sampling.from_dict(json.loads(json.dumps(sampling.as_dict()))) == sampling
+    sampling = STRATEGIES[strategy]
+    assert Sampling(**json.loads(json.dumps(asdict(sampling)))) == sampling
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_trial_is_drawn_once_however_often_the_search_is_cut(
     url: str, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn, sampler = list[tuple[int, int]](), search.Sampling.sampler
+    drawn, sampler_of = list[tuple[int, int]](), rounds.sampler_of
 
-    def count(self: search.Sampling, seed: int, part: int, number: int, size: int) -> Any:
+    def count(sampling: Sampling, seed: int, part: int, number: int, size: int) -> Any:
         drawn.append((part, number))
-        return sampler(self, seed, part, number, size)
+        return sampler_of(sampling, seed, part, number, size)
 
-    monkeypatch.setattr(search.Sampling, "sampler", count)
+    monkeypatch.setattr(rounds, "sampler_of", count)
     for survived in (7, 9, 11):
         with pytest.raises(KeyboardInterrupt):
             run(url, asking(strategy), LevelEngine(enough=50), pack=1, die_after=survived)

@@ -57,7 +57,12 @@ def told(console: Console, capsys: pytest.CaptureFixture[str]) -> Callable[[], s
 
 
 def finished(**more: Any) -> Any:
-    return SimpleNamespace(record=RECORD, document={"report": "r.html"}, worked=True, **more)
+    return SimpleNamespace(
+        record=RECORD,
+        document={"selected": {"reason": "so"}, "report": "r.html"},
+        worked=True,
+        **more,
+    )
 
 
 def test_a_whole_study_can_be_told(listener: Listener, kind: str, told: Callable[[], str]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from capsearch.listeners.progress import Progress
-from capsearch.listeners.words import clock, network
+from capsearch.words import clock, network
 from tests.samples import record_of
 
 TRIALS = [trial for trial in record_of().trials if trial.outcome and trial.outcome.complete]

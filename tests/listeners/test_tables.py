@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from capsearch.listeners import tables
-from capsearch.probe import Memory, Probe
+from capsearch.probe import Memorisation, Probe
 from capsearch.records import Candidate, Check, DataProfile, StudyRecord
 from capsearch.storage import StudyRow
 from tests.fakes import profile_of
@@ -15,8 +15,8 @@ from tests.samples import record_of
 
 RECORD = record_of()
 SMALL, LARGE = RECORD.estimates[0], RECORD.estimates[-1]
-LINEAR = Memory(Candidate(()), 21, (0.75, 0.65), (0.5, 0.3), unfinished=True)
-WIDE = Memory(Candidate((64,)), 1409, (1.0, 0.998), (1.0, 0.996), unfinished=False)
+LINEAR = Memorisation(Candidate(()), 21, (0.75, 0.65), (0.5, 0.3), unfinished=True)
+WIDE = Memorisation(Candidate((64,)), 1409, (1.0, 0.998), (1.0, 0.996), unfinished=False)
 
 
 def shown(show: Any, *what: Any) -> str:
@@ -31,7 +31,11 @@ def result(record: StudyRecord) -> str:
     return " ".join(shown(tables.show_result, record, "r.html").split())
 
 
-def probed(*sizes: Memory) -> str:
+def decided(**fields: Any) -> StudyRecord:
+    return replace(RECORD, decision=replace(RECORD.decision, **fields))
+
+
+def probed(*sizes: Memorisation) -> str:
     return " ".join(shown(tables.show_probe, "toy", Probe(200, 0.5, 1.0, 80, sizes)).split())
 
 
@@ -44,27 +48,33 @@ def test_warnings_are_shown_with_their_code_and_other_answers_are_not() -> None:
 
 def test_the_selected_network_is_shown_with_its_reason_settings_and_cost() -> None:
     choice = replace(RECORD.choice, selected=SMALL, best=LARGE, rule="knee", reason="so it is.")
-    doubt = replace(
-        RECORD.doubt, stability=0.73, resamples=1000, price=0.0089, price_low=0.003, price_high=0.15
+    uncertainty = replace(
+        RECORD.uncertainty,
+        stability=0.73,
+        resamples=1000,
+        loss_increase=0.0089,
+        loss_increase_low=0.003,
+        loss_increase_high=0.15,
     )
-    text = result(replace(RECORD, choice=choice, doubt=doubt))
+    text = result(decided(choice=choice, uncertainty=uncertainty))
     assert "rule knee: so it is" in text
     assert f"learning rate {SMALL.candidate.learning_rate:.2g}" in text
     assert "+0.0089 validation loss (95% interval +0.0030 to +0.1500)" in text
     assert "points of accuracy" in text
     assert "73% of 1,000 bootstrap resamples" in text
-    few = replace(doubt, price_low=float("-inf"), price_high=float("inf"))
-    assert "inf" not in result(replace(RECORD, choice=choice, doubt=few))
+    few = replace(uncertainty, loss_increase_low=float("-inf"), loss_increase_high=float("inf"))
+    assert "+inf" not in result(decided(choice=choice, uncertainty=few))
 
 
 def test_the_best_itself_has_no_cost() -> None:
-    alone = replace(RECORD, choice=replace(RECORD.choice, selected=SMALL, best=SMALL))
+    alone = decided(choice=replace(RECORD.choice, selected=SMALL, best=SMALL))
     assert "Cost" not in result(alone)
     assert "selected, best" in result(alone)
 
 
 def test_the_openings_by_other_studies_are_counted_in_words() -> None:
     def openings(count: int) -> str:
+        assert RECORD.test is not None
         return result(replace(RECORD, test=replace(RECORD.test, openings=count)))
 
     assert "Opened once, 2026-01-02 03:04 UTC" in openings(1)

@@ -87,12 +87,11 @@ def test_non_inferiority_is_worked_by_hand() -> None:
     verdict = non_inferiority(curve_of(*means), contrasts_of(*means, examples=error), 0.01, 0.95)
     assert verdict.selected.parameters == 100
     assert not verdict.undecided
-    assert "at most 0.0090 worse against 1000 (1,000 parameters)" in verdict.reason
-    assert "no smaller one can be" in verdict.reason
+    assert "0.0090 worse than 1 layer of 1000 units" in verdict.reason
 
 
 def test_the_level_is_shared_among_all_that_could_wrongly_pass() -> None:
-    # 0.0068 alone would pass at 5 % (half-width 1.645 * 0.0019 = 0.0031), not at a ninth of it
+    # 0.0068 alone would pass at 5% (half-width 1.645 * 0.0019 = 0.0031), not at a ninth of it
     # (2.54 * 0.0019 = 0.0048); that the best passes first spares it nothing
     means = (*(0.40 - 0.01 * k for k in range(8)), 0.2868, 0.28)
     curve, contrasts = curve_of(*means), contrasts_of(*means, examples=0.0019)
@@ -104,7 +103,7 @@ def test_the_level_is_shared_among_all_that_could_wrongly_pass() -> None:
 
 
 def test_those_that_passed_leave_their_share_to_the_rest() -> None:
-    # nine equal ones pass at a ninth of 5 % (gap 0); with them gone the tenth is tested at 5 %
+    # nine equal ones pass at a ninth of 5% (gap 0); with them gone the tenth is tested at 5%
     means = (0.2868, *[0.28] * 9)
     contrasts = contrasts_of(*means, examples=0.0019)
     assert non_inferiority(curve_of(*means), contrasts, 0.01, 0.95).selected.parameters == 10
@@ -115,7 +114,7 @@ def test_too_much_noise_is_undecided_and_keeps_the_best() -> None:
     verdict = non_inferiority(curve_of(*means), contrasts_of(*means, examples=0.02), 0.01, 0.95)
     assert verdict.undecided
     assert verdict.selected.parameters == 100
-    assert verdict.reason.startswith("undecided: no size up to the best can be shown, with 95 %")
+    assert "95%" in verdict.reason
 
 
 def test_without_two_seeds_in_common_nothing_is_shown() -> None:
@@ -144,10 +143,10 @@ def test_what_rises_after_the_best_moves_no_knee() -> None:
 @pytest.mark.parametrize(
     ("means", "why"),
     [
-        ((0.60, 0.30, 0.28), "fewer than 4 sizes"),
-        ((0.284, 0.283, 0.281, 0.280), "falls by 0.0040 in all, give or take 0.0059"),
-        ((0.60, 0.50, 0.40, 0.30, 0.20), "the curve has no knee"),
-        ((0.60, 0.59, 0.57, 0.50, 0.20), "the curve has no knee"),
+        ((0.60, 0.30, 0.28), "fewer than 4"),
+        ((0.284, 0.283, 0.281, 0.280), "0.0040"),
+        ((0.60, 0.50, 0.40, 0.30, 0.20), "no knee"),
+        ((0.60, 0.59, 0.57, 0.50, 0.20), "no knee"),
     ],
 )
 def test_where_there_is_no_knee_none_is_found(means: tuple[float, ...], why: str) -> None:
@@ -171,7 +170,7 @@ def test_a_budget_that_nothing_keeps_is_undecided() -> None:
     assert verdict is not None
     assert verdict.undecided
     assert verdict.selected.parameters == 100
-    assert "no size tried keeps to 39 bytes of weights" in verdict.reason
+    assert "39 bytes" in verdict.reason
 
 
 @given(

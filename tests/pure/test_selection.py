@@ -77,8 +77,10 @@ def test_one_standard_error_takes_the_smallest_within_it() -> None:
     verdict = one_std_err(curve)
     reason = verdict.reason
     assert verdict.selected.parameters == 100
-    assert "10.0 times fewer parameters" in reason
-    assert "0.2830 is within the best (0.2800) plus one standard error (0.0040)" in reason
+    assert "1 layer of 100 units" in reason
+    assert "(0.2830)" in reason  # its own loss
+    assert "(0.2800 + 0.0040)" in reason  # the limit
+    assert "(0.3000)" in reason  # the loss of the next smaller one
 
 
 def test_a_gain_inside_the_noise_does_not_buy_a_bigger_model() -> None:
@@ -89,7 +91,7 @@ def test_a_gain_inside_the_noise_does_not_buy_a_bigger_model() -> None:
 def test_a_gain_beyond_the_noise_does() -> None:
     verdict = one_std_err(curve_of((100, 0.2850, 0.004), (1_000, 0.2800, 0.004)))
     assert verdict.selected.parameters == 1_000
-    assert "no smaller one stays within" in verdict.reason
+    assert "0.2850" in verdict.reason  # the loss of the next smaller one
 
 
 def test_a_percentage_of_the_best_loss_is_worked_by_hand() -> None:

@@ -207,8 +207,9 @@ space = asked.space_for(20)
 drawn = [space.draw(Dice(0), band) for band in bands(ladder(space, 3))]
 record = record_of()
 top = replace(record.choice.best, candidate=Candidate((4,), extra=(("momentum", 0.8),)))
+choice = replace(record.choice, best=top, selected=top)
 record = replace(
-    record, study=study_of(asked), choice=replace(record.choice, best=top, selected=top)
+    record, study=study_of(asked), decision=replace(record.decision, choice=choice)
 )
 json.dump({
     "file": asked.question["space"]["momentum"],

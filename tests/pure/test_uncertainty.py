@@ -8,8 +8,8 @@ import pytest
 
 from capsearch.records import Candidate, Curve, Job, Outcome, Trial, Uncertainty
 from capsearch.selection import CapacityCurve, Contrasts, Settings, choose, estimate, uncertainty_of
-from capsearch.selection.advice import Components, Question
-from capsearch.selection.contrasts import Table
+from capsearch.selection.advice import Comparison, Components
+from capsearch.selection.contrasts import LossTable
 from capsearch.selection.uncertainty import resampled_means
 
 PAIR = np.array([[1.0, 3.0], [2.0, 6.0]])
@@ -18,10 +18,10 @@ PAIR = np.array([[1.0, 3.0], [2.0, 6.0]])
 def tables(
     means: Sequence[float], *, rows: int = 400, seeds: int = 5, seed_sd: float = 0.002,
     own: float = 0.05, both: float = 0.05, rng: int = 0,
-) -> list[Table]:  # fmt: skip
+) -> list[LossTable]:  # fmt: skip
     """Losses with a large part in common, and each candidate's own part of this deviation."""
     dice = np.random.default_rng(rng)
-    hard, made = dice.exponential(0.3, rows), list[Table]()
+    hard, made = dice.exponential(0.3, rows), list[LossTable]()
     for mean in means:
         losses = mean + hard - hard.mean() + dice.normal(0, own, rows)
         losses = losses + dice.normal(0, seed_sd, (seeds, 1)) + dice.normal(0, both, (seeds, rows))
@@ -29,7 +29,7 @@ def tables(
     return made
 
 
-def judged(losses: Sequence[Table], rule: str = "one_std_err") -> Uncertainty:
+def judged(losses: Sequence[LossTable], rule: str = "one_std_err") -> Uncertainty:
     trials = [
         _trial(place, replicate, row)
         for place, table in enumerate(losses)
@@ -63,7 +63,7 @@ def test_a_wide_gap_is_chosen_by_every_resample() -> None:
         uncertainty.loss_increase_high,
     ) == (0.0, 0.0, 0.0)
     assert not uncertainty.undecided
-    assert uncertainty.advice == "The best itself is selected, so there is no price to tell."
+    assert "no cost" in uncertainty.advice
 
 
 def test_a_small_price_is_told_with_its_interval() -> None:
@@ -76,7 +76,15 @@ def test_a_small_price_is_told_with_its_interval() -> None:
     )
     assert uncertainty.loss_increase_high < 0.01
     assert not uncertainty.undecided
-    assert uncertainty.advice.startswith("The data suffice")
+    assert "enough data" in uncertainty.advice
+    assert "at most 0.01 worse" in uncertainty.advice
+
+
+def test_a_cost_that_is_clearly_too_high_is_said_to_be() -> None:
+    uncertainty = judged(tables([0.33, 0.30], rows=40, own=0.002, both=0.002, seed_sd=0.0001))
+    assert uncertainty.loss_increase_low > 0.01
+    assert not uncertainty.undecided
+    assert "more than 0.01 worse" in uncertainty.advice
 
 
 def test_networks_that_do_not_differ_leave_it_undecided() -> None:
@@ -89,14 +97,14 @@ def test_networks_that_do_not_differ_leave_it_undecided() -> None:
 def test_a_rule_that_cannot_decide_says_what_it_would_take() -> None:
     uncertainty = judged(tables([0.9, 0.304, 0.3], own=0.15), "non_inferiority")
     assert uncertainty.undecided
-    assert "is within 0.01 nats of" in uncertainty.advice
-    assert "more validation examples" in uncertainty.advice
+    assert "at most 0.01 worse" in uncertainty.advice
+    assert "more validation rows" in uncertainty.advice
 
 
 def test_more_data_do_not_make_a_knee() -> None:
     uncertainty = judged(tables([0.9, 0.3]), "knee")
     assert uncertainty.undecided
-    assert uncertainty.advice == "More data need not make this rule decide; another rule may."
+    assert "another rule" in uncertainty.advice
 
 
 def test_the_same_study_has_the_same_doubt() -> None:
@@ -148,10 +156,10 @@ def test_the_fewest_that_tell_are_found() -> None:
 @pytest.mark.parametrize(
     ("seed", "example", "says"),
     [
-        (0.0, 1.2, "; more replicates alone cannot do it"),
-        (0.05, 0.0, "; more validation examples alone cannot do it"),
-        (0.05, 1.2, "it would take both 10 replicates instead of 5 and about"),
-        (9.0, 9.0, "no number of validation examples and replicates within reason would do"),
+        (0.0, 1.2, "; more fresh-seed runs alone are not enough"),
+        (0.05, 0.0, "; more validation rows alone are not enough"),
+        (0.05, 1.2, "both 10 fresh-seed runs of each network instead of 5 and about"),
+        (9.0, 9.0, "no reasonable number"),
     ],
 )
 def test_the_advice_says_what_cannot_help(seed: float, example: float, says: str) -> None:
@@ -164,8 +172,8 @@ def test_the_advice_says_what_cannot_help(seed: float, example: float, says: str
     other = estimate([_trial(1, r, np.arange(4.0)) for r in range(2)])
     assert found
     assert other
-    advice = Question(0, 1, 0.3, 0.025).advice(CapacityCurve((found, other)), contrasts)
-    assert advice.startswith("To tell whether 1 (10 parameters) is within 0.3 nats of 2 (100 para")
+    advice = Comparison(0, 1, 0.3, 0.025).advice(CapacityCurve((found, other)), contrasts)
+    assert "1 layer of 1 unit is at most 0.3 worse than 1 layer of 2 units" in advice
     assert says in advice
 
 

@@ -6,13 +6,17 @@ import subprocess
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from capsearch.records import Check, Outcome, RungEvidence, Tracking
+from capsearch.records import Check, Outcome, Proof, RungEvidence, StudyRecord, Tracking
+from capsearch.report.checks import with_checks
+from capsearch.report.document import document
 from capsearch.report.page import draw, render, write
-from capsearch.selection import estimate
-from tests.samples import record_of
+from capsearch.selection import Settings, estimate
+from capsearch.words import described, network
+from tests.samples import decision_of, record_of
 
 RECORD = record_of()
 PLACE = Tracking("sqlite:///mlruns/mlflow.db", "1", "abc123", "capsearch-imdb/1")
@@ -22,6 +26,14 @@ def text_of(html: str) -> str:
     """The words a reader sees, figures left out."""
     bare = re.sub(r"<(svg|style)\b.*?</\1>", " ", html, flags=re.DOTALL)
     return unescape(" ".join(re.sub(r"<[^>]+>", " ", bare).split()))
+
+
+def decided(record: StudyRecord, **fields: Any) -> StudyRecord:
+    return replace(record, decision=replace(record.decision, **fields))
+
+
+def words_of(record: StudyRecord) -> str:
+    return text_of(render(record, None, draw(record)))
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +46,22 @@ def test_the_choice_its_reason_and_the_score_stand_at_the_top(page: str) -> None
     head = words[: words.index("How small can it be?")]
     assert f"{chosen.parameters:,} parameters" in head
     assert f"{chosen.mean:.4f} ± {chosen.se:.4f}" in head
-    assert "88.64 %" in head
-    assert "87.70 to 89.50 %" in head
+    assert "88.64%" in head
+    assert "87.70% to 89.50%" in head
     assert "opened once by this study, on 2026-01-02 03:04 UTC" in head
-    assert page.count("88.64 %") == 1
+    assert page.count("88.64%") == 1
 
 
 def test_every_finalist_baseline_and_rule_has_its_row(page: str) -> None:
     words = text_of(page)
     for e in RECORD.estimates:
-        assert f"{e.candidate.label} {e.parameters:,} {e.mean:.4f} ± {e.se:.4f}" in words
+        size = f"{network(e.candidate.units)} {e.parameters:,}"
+        assert f"{size} {e.mean:.4f} ± {e.se:.4f}" in words
     for name in ("original", "smaller", "dropout", "L1 and L2"):
         assert f"{name} " in words
     for rule in ("one_std_err", "pct_loss", "best"):
         assert rule in words
-    assert "1 × diverged: loss became NaN or infinite" in words
+    assert "1 x diverged: loss became NaN or infinite" in words
 
 
 def test_the_same_record_gives_the_same_bytes(page: str) -> None:
@@ -71,8 +84,10 @@ def test_no_id_is_given_twice(page: str) -> None:
 def test_a_hostile_name_stays_text() -> None:
     evil = "<script>alert(1)</script>$x^2$\"'&"
     trials = tuple(replace(t, name=evil) for t in RECORD.trials)
-    study = replace(RECORD.study, name=evil, question={"a": evil, "baseline": []})
+    question = {"a": evil, "baseline": [], "select": RECORD.study.question["select"]}
+    study = replace(RECORD.study, name=evil, engine=evil, question=question)
     hostile = replace(RECORD, study=study, trials=trials, checks=(Check("CS999", "warning", evil),))
+    hostile = decided(replace(hostile, cut=evil), versions={evil: evil})
     page = render(hostile, replace(PLACE, uri=evil), draw(hostile))
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -88,25 +103,82 @@ def test_what_a_hostile_tracking_server_answers_stays_text() -> None:
 
 def test_a_study_without_baselines_compares_the_best_with_the_selected() -> None:
     record = record_of(baselines=False)
-    words = text_of(render(record, None, draw(record)))
-    assert "Crosses: best. Dots: selected." in words
+    assert "Crosses: best. Dots: selected." in words_of(record)
+
+
+def test_a_test_split_that_is_still_sealed_is_said_to_be_and_how_it_is_opened(page: str) -> None:
+    held = with_checks(replace(RECORD, test=None))
+    words = words_of(held)
+    assert "still sealed" in words
+    assert "still sealed" not in text_of(page)
+    assert "capsearch test imdb" in words
+    assert "opened once" not in words
+    assert document(held, None, Path("r.html"))["test"] is None
+
+
+def test_how_it_was_made_names_the_engine_the_versions_and_the_time_of_the_decision(
+    page: str,
+) -> None:
+    words = text_of(page)
+    made = words[words.index("How it was made") :]
+    for fact in (RECORD.study.engine, "2026-01-02 03:04 UTC", "keras 3.15.1", RECORD.study.key):
+        assert fact in made
+    assert "abc123" in made
+
+
+def test_the_difference_to_keras_stands_among_the_checks(page: str) -> None:
+    assert "CS018 ok" in text_of(page)
+    assert "1.5e-06" in text_of(page)
+    other = with_checks(decided(RECORD, proof=Proof(0.02, 2000)))
+    assert "CS018 warning" in words_of(other)
+
+
+def test_a_search_that_was_cut_is_said_at_the_top() -> None:
+    words = words_of(replace(RECORD, cut="the search ended early"))
+    assert "The search ended early" in words[: words.index("How small can it be?")]
+
+
+def test_a_study_all_of_whose_search_trials_failed_still_has_its_report() -> None:
+    failed = Outcome.failed("timeout")
+    trials = [t.ended(failed) if t.group == "search" else t for t in RECORD.trials]
+    left = {t.candidate for t in trials if t.outcome and t.outcome.complete}
+    replicates = [t for t in RECORD.replicates if t.candidate in left]
+    decision = decision_of(trials, replicates, Settings())
+    record = replace(RECORD, trials=tuple(trials), replicates=tuple(replicates), decision=decision)
+    assert "x timed out" in words_of(with_checks(record))
+
+
+@pytest.mark.parametrize("rule", sorted(RECORD.verdicts))
+def test_every_rule_gives_a_report_that_names_its_network(rule: str) -> None:
+    chosen = RECORD.verdicts[rule]
+    words = words_of(with_checks(decided(RECORD, choice=chosen)))
+    assert described(chosen.selected.candidate.units)[2:] in words
+    assert f"By the rule {rule} : {chosen.reason}." in words
 
 
 def test_the_headline_is_no_surer_than_the_data() -> None:
-    def headline(*, undecided: bool, kept: bool = False) -> str:
+    def headline(*, undecided: bool, kept: bool = False, low: float = 0.0) -> str:
         choice = replace(RECORD.choice, undecided=kept)
-        doubt = replace(RECORD.doubt, undecided=undecided)
-        record = replace(RECORD, choice=choice, doubt=doubt)
+        uncertainty = replace(
+            RECORD.uncertainty, undecided=undecided, loss_increase_low=low, loss_increase_high=0.9
+        )
+        record = decided(RECORD, choice=choice, uncertainty=uncertainty)
         found = re.search(r"<h1>(.*?)</h1>", render(record, None, draw(record)), re.DOTALL)
         assert found
         return " ".join(found[1].split())
 
     chosen = RECORD.choice.selected
-    network, size = f"Layers of {chosen.candidate.label} units", f"{chosen.parameters:,} parameters"
-    assert headline(undecided=False) == f"{network} are enough: {size}"
-    assert headline(undecided=True) == f"{network} may be enough: {size}"
-    kept = headline(undecided=True, kept=True)
-    assert kept == f"Undecided, so the best is kept. {network}: {size}"
+    said = described(chosen.candidate.units)[2:]
+    sure, likely = headline(undecided=False), headline(undecided=True)
+    worse, kept = headline(undecided=False, low=0.02), headline(undecided=True, kept=True)
+    assert len({sure, likely, worse, kept}) == 4
+    for line in (sure, likely, worse, kept):
+        assert said in line
+        assert line.endswith(f": {chosen.parameters:,} parameters") or line == kept
+    assert "enough" in sure
+    assert "probably" in likely
+    assert "worse than the best" in worse
+    assert "Undecided" in kept
 
 
 def test_files_are_replaced_in_one_step(tmp_path: Path) -> None:
@@ -124,39 +196,38 @@ def test_every_check_has_its_row_and_every_warning_stands_at_the_top(page: str) 
     head = words[: words.index("How small can it be?")]
     assert RECORD.warnings
     for check in RECORD.checks:
-        assert f"{check.code} {check.status} {check.sentence}" in words
+        assert f"{check.code} {check.status} {check.sentence}." in words
         assert (f"{check.code} {check.sentence}." in head) == (check in RECORD.warnings)
 
 
 def test_baselines_are_shown_by_their_fresh_seeds_and_failures_by_their_reason() -> None:
-    failed = Outcome.failed("diverged: loss became NaN or infinite at epoch 2")
+    failed = Outcome.failed("diverged", "diverged: loss became NaN or infinite at epoch 2")
     finalists = {e.candidate for e in RECORD.estimates}
     baselines = [t for t in RECORD.trials if t.group == "baseline" and t.name != "original"]
     gone = next(t for t in baselines if t.candidate not in finalists)
     trials = tuple(t.ended(failed) if t is gone else t for t in RECORD.trials)
     replicates = tuple(t for t in RECORD.replicates if t.candidate != gone.candidate)
     record = replace(RECORD, trials=trials, replicates=replicates)
-    words = text_of(render(record, None, draw(record)))
+    words = words_of(record)
     runs = [t for t in replicates if t.id.startswith("replicate/baseline/original/")]
     mean = estimate(runs)
     assert mean is not None
-    assert f"original 16-16 160,305 {mean.mean:.4f} ± {mean.se:.4f}" in words
+    assert f"original 16-16 units 160,305 {mean.mean:.4f} ± {mean.se:.4f}" in words
     assert f"{gone.name} diverged: loss became NaN or infinite at epoch 2" in words
 
 
-def test_the_last_rungs_say_why_growth_ended() -> None:
+def test_the_last_size_bands_say_why_no_larger_sizes_were_searched() -> None:
     growth = (
         RungEvidence(0, opened=True, parameters=10_001, val_loss=0.29, pays=True),
         RungEvidence(1, True, 20_103, 0.28, gain=0.01, se=0.002, pays=True),
         RungEvidence(2, True, 40_009, 0.281, gain=-0.001, se=0.002),
         RungEvidence(3, opened=False),
     )
-    record = replace(RECORD, growth=growth)
-    words = text_of(render(record, None, draw(record)))
-    assert "+0.0100 ± 0.0020, pays" in words
-    assert "-0.0010 ± 0.0020, does not pay" in words
-    assert "not opened: growth had ended" in words
-    assert "Gain over smaller sizes" not in text_of(render(RECORD, None, draw(RECORD)))
+    words = words_of(decided(RECORD, growth=growth))
+    assert "+0.0100 ± 0.0020, clear gain" in words
+    assert "-0.0010 ± 0.0020, no clear gain" in words
+    assert "not searched" in words
+    assert "Gain over smaller sizes" not in words_of(RECORD)
 
 
 @pytest.mark.real

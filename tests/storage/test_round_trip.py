@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capsearch.codec import array_of, decode, encode, floats, pack_arrays, unpack_arrays
 from capsearch.records import (
     Candidate,
     Choice,
@@ -30,7 +31,6 @@ from capsearch.records import (
 )
 from capsearch.search import baseline_trials
 from capsearch.storage import StudyStorage, StudyWriter
-from capsearch.storage.codec import array_of, decode, encode, floats, pack_arrays, unpack_arrays
 from tests.fakes import outcome_of, question_of, spec_of, study_of
 from tests.samples import record_of
 

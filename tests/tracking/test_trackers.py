@@ -14,12 +14,12 @@ from capsearch.errors import BadRequest
 from capsearch.records import Trial
 from capsearch.tracking import Tracker, open_tracker
 from capsearch.tracking.background import BackgroundTracker
-from capsearch.tracking.memory import MemoryTracker
 from capsearch.tracking.mlflow import MlflowTracker
 from capsearch.tracking.runs import note_of, trial_tags
 from tests.contracts.tracker import TrackerContract
 from tests.samples import record_of
 from tests.servers import MlflowServer, free_port
+from tests.tracking.memory import MemoryTracker
 from tests.tracking.place import Flaky, InMlflow, state_of, write_all
 
 

@@ -7,20 +7,20 @@ from capsearch.families.dense import dimensions
 from capsearch.records import Candidate, StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 from capsearch.selection import CapacityCurve, Contrasts, tables_of
-
-UNLIKELY = 0.025  # one-sided level of all comparisons of CS015 together
+from capsearch.selection.contrasts import TAIL
+from capsearch.selection.curve import name_of
 
 
 def largest(record: StudyRecord) -> Answer:
-    """CS001: the best size against the largest rung."""
+    """CS001: the best size against the largest size band."""
     edges, best = record.study.ladder, record.choice.best
     if len(edges) <= 2:
-        return not_applicable("the space has one rung only")
+        return not_applicable("the space has only one size band")
     if best.parameters >= edges[-2]:
         return warning(
-            "the best size lies on the highest rung: larger networks may do better still"
+            "the best network is in the largest size band: even larger ones may do better"
         )
-    return ok("the best size lies below the highest rung")
+    return ok("the best network is smaller than those of the largest size band")
 
 
 def smallest(record: StudyRecord) -> Answer:
@@ -31,9 +31,9 @@ def smallest(record: StudyRecord) -> Answer:
     if chosen.parameters <= least:
         return warning(
             f"the selected network is the smallest that the space allows ({least:,} parameters): "
-            "a smaller one might do"
+            "an even smaller one may be enough"
         )
-    return ok("the space holds networks smaller than the selected one")
+    return ok("the space has smaller networks than the selected one")
 
 
 def settings(record: StudyRecord) -> Answer:
@@ -43,11 +43,12 @@ def settings(record: StudyRecord) -> Answer:
         for what in _on_edge(found.candidate, space):
             on_edge.setdefault(what, []).append(role)
     if not on_edge:
-        return ok("no setting of the best or the selected network lies on the edge of its range")
-    listed = [f"{' and '.join(roles)} {what}" for what, roles in on_edge.items()]
-    lies = "lies" if len(listed) == 1 else "lie"
-    edge = "edge of its range" if len(listed) == 1 else "edges of their ranges"
-    return warning(f"{', '.join(listed)} {lies} on the {edge}")
+        return ok("no setting of the best or the selected network is at the edge of its range")
+    listed = [f"{what} of the {' and '.join(roles)}" for what, roles in on_edge.items()]
+    return warning(
+        f"at the edge of what was searched: {', '.join(listed)}; with a wider range a better "
+        "network may be found"
+    )
 
 
 def _on_edge(candidate: Candidate, space: Mapping[str, Any]) -> Iterator[str]:
@@ -62,23 +63,23 @@ def lagging(record: StudyRecord) -> Answer:
     """CS015: a larger network can do what a smaller one does; one that does not was not found.
 
     Each is compared with the best of the smaller ones, paired by example, seeds counted
-    (`selection.Contrasts`); the level is divided among the comparisons (Bonferroni).
+    (`selection.Contrasts`); the level of all together is divided among them (Bonferroni).
     """
     points = record.estimates
     if len(points) < 2:
-        return not_applicable("there is one finalist only")
+        return not_applicable("only one network was compared")
     curve = CapacityCurve(points)
     contrasts = Contrasts.of(tables_of(curve, record.replicates))
-    half, found = contrasts.half_width(UNLIKELY / (len(points) - 1)), list[str]()
+    half, found = contrasts.half_width(TAIL / (len(points) - 1)), list[str]()
     for larger in range(1, len(points)):
         lowest = min(range(larger), key=lambda i: points[i].mean)
         behind = contrasts.gap[larger, lowest]
         if behind > half[larger, lowest]:
-            one, other = points[larger].candidate.label, points[lowest].candidate.label
-            found.append(f"{one} ({behind:.4f} above {other})")
+            one, other = (name_of(points[i]) for i in (larger, lowest))
+            found.append(f"{one} ({behind:.4f} worse than {other})")
     if found:
         return warning(
-            f"clearly worse than a smaller network: {', '.join(found)}; with more trials on its "
-            "rung a better one may be found"
+            f"larger but clearly worse: {', '.join(found)}; more trials may find a better network "
+            "of that size"
         )
     return ok("no finalist is clearly worse than a smaller one")

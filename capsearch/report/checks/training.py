@@ -3,16 +3,18 @@
 import numpy as np
 
 from capsearch.records import Curve, StudyRecord
+from capsearch.records import failures as kinds_of_failure
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
+from capsearch.words import network
 
 FEWEST_TRIALS = 6  # in a band: the best of 6 is in its best third 9 times in 10, 1 - (2/3)^6
-DIVERGED_SHARE = 0.2  # of a study's trials; above it the space reaches into useless settings
-FEWEST_SEEDS = 3  # with 2, the spread of the seeds is known to within 70 %: 1 / sqrt(2 (n - 1))
+FAILED_SHARE = 0.2  # of a study's trials; above it the space reaches into useless settings
+FEWEST_SEEDS = 3  # with 2, the spread of the seeds is known to within 70%: 1 / sqrt(2 (n - 1))
 OPTIMISM = 0.5  # standard errors by which a best epoch may flatter the selected network
 
 
 def rungs(record: StudyRecord) -> Answer:
-    """CS004: different candidates that completed on every rung up to the largest that was tried.
+    """CS004: different candidates that completed in every size band up to the largest tried.
 
     Two trials of one candidate are one training: they say nothing more about its size.
     """
@@ -25,32 +27,34 @@ def rungs(record: StudyRecord) -> Answer:
     few = [r for r in range(tried) if len(done[r]) < FEWEST_TRIALS]
     if not few:
         least = min(map(len, done), default=0)
-        return ok(f"at least {least} candidates completed in every size band that was tried")
+        return ok(f"at least {least} different networks completed in every size band searched")
     sizes = [f"{len(done[r])} from {ladder[r]:,} to {ladder[r + 1] - 1:,} parameters" for r in few]
     return warning(
-        f"fewer than {FEWEST_TRIALS} candidates completed in a size band: {', '.join(sizes)}; its "
-        "best may be far from what that size can do"
+        f"fewer than {FEWEST_TRIALS} different networks completed in a size band, too few to know "
+        f"what that size can do: {', '.join(sizes)}"
     )
 
 
 def failures(record: StudyRecord) -> Answer:
     """CS005: the share of trials that failed."""
     failed = sum(1 for t in record.trials if t.outcome and not t.outcome.complete)
-    counted = f"{failed} of {len(record.trials)} trials failed"
-    if failed > DIVERGED_SHARE * len(record.trials):
-        return warning(f"{counted}: the space reaches into settings that diverge")
-    return ok(counted)
+    said = f"{failed} of {len(record.trials)} trials failed"
+    if failed:
+        said += f" ({kinds_of_failure(record.trials)})"
+    return warning(said) if failed > FAILED_SHARE * len(record.trials) else ok(said)
 
 
 def epochs(record: StudyRecord) -> Answer:
     """CS006: finalists whose best epoch is the last that they were allowed."""
     finalists = {e.candidate for e in record.estimates}
     runs = [t for t in record.replicates if t.candidate in finalists and t.outcome]
-    still = {t.candidate.label for t in runs if t.outcome and t.outcome.at_ceiling(t.job.epochs)}
+    still = {
+        network(t.candidate.units) for t in runs if t.outcome and t.outcome.at_ceiling(t.job.epochs)
+    }
     if still:
         return warning(
-            f"still improving at the last epoch allowed: {', '.join(sorted(still))}; more epochs "
-            "could lower their loss and move the choice"
+            f"still improving at the last epoch allowed: {', '.join(sorted(still))}; with more "
+            "epochs their loss may fall and the choice may change"
         )
     return ok("every finalist was past its best epoch when training ended")
 
@@ -67,10 +71,10 @@ def best_epoch(record: StudyRecord) -> Answer:
     runs = [t.outcome for t in record.replicates if t.candidate == chosen.candidate]
     curves = [o.curve for o in runs if o and o.complete]
     if len(curves) < 2:
-        return not_applicable("the selected network has one completed replicate")
+        return not_applicable("only one fresh-seed run of the selected network completed")
     flattered = optimism(curves)
     said = (
-        f"best epoch and loss are read from the same validation rows; at the epoch that its other "
+        f"the rows that measure the loss also choose the best epoch; at the epoch that its other "
         f"seeds would choose, the selected network's loss is {flattered:.4f} higher "
         f"({flattered / chosen.se:.1f} standard errors)"
     )
@@ -91,11 +95,12 @@ def replicates(record: StudyRecord) -> Answer:
     failed = [t for t in record.replicates if t.outcome and not t.outcome.complete]
     fewest = min(e.replicates for e in record.estimates)
     if failed:
-        labels = ", ".join(sorted({t.candidate.label for t in failed}))
-        return warning(f"{len(failed)} of {len(record.replicates)} replicates failed: {labels}")
+        who = ", ".join(sorted({network(t.candidate.units) for t in failed}))
+        return warning(f"{len(failed)} of {len(record.replicates)} fresh-seed runs failed: {who}")
     if fewest < FEWEST_SEEDS:
         return warning(
-            f"{fewest} seeds a finalist: too few to know how much seeds differ; raise "
-            "select.replicates"
+            f"{fewest} fresh-seed runs of a finalist are too few to know how much seeds differ: "
+            "raise select.replicates"
         )
-    return ok(f"all {len(record.replicates)} replicates completed, at least {fewest} a finalist")
+    count = len(record.replicates)
+    return ok(f"all {count} fresh-seed runs completed, at least {fewest} of every finalist")

@@ -1,0 +1,43 @@
+"""Facts of a record that page, checks and terminal tell in the same words."""
+
+from math import isfinite
+
+from capsearch.records import DataProfile, StudyRecord, TestScore, Uncertainty
+
+
+def stability(uncertainty: Uncertainty) -> str:
+    """'45% of 1,000 bootstrap resamples pick this network'."""
+    share = f"{uncertainty.stability:.0%} of {uncertainty.resamples:,}"
+    return f"{share} bootstrap resamples pick this network"
+
+
+def interval(uncertainty: Uncertainty) -> str:
+    """Of the loss increase: '95% interval +0.0018 to +0.0145'."""
+    low, high = uncertainty.loss_increase_low, uncertainty.loss_increase_high
+    if not isfinite(low + high):
+        return "too few seeds for an interval"
+    return f"95% interval {low:+.4f} to {high:+.4f}"
+
+
+def accuracy_change(record: StudyRecord) -> str:
+    """Of the selected network against the best: '-0.1 points of accuracy'."""
+    choice = record.choice
+    best = record.accuracy(choice.best.candidate)
+    points = 100 * (record.accuracy(choice.selected.candidate) - best)
+    return f"{points:+.1f} points of accuracy"
+
+
+def other_openings(test: TestScore) -> str:
+    """'1 other study has opened this test split'; 'no other study has opened it'."""
+    others = test.openings - 1
+    if not others:
+        return "no other study has opened it"
+    studies = "1 other study has" if others == 1 else f"{others:,} other studies have"
+    return f"{studies} opened this test split"
+
+
+def shared_rows(profile: DataProfile) -> str:
+    """'1,200 test rows also appear in train'; or that no row appears in more than one split."""
+    pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
+    said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
+    return ", ".join(said) or "no row appears in more than one split"

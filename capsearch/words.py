@@ -1,0 +1,33 @@
+"""How networks and times are written where people read them."""
+
+from collections.abc import Sequence
+
+
+def network(units: Sequence[int]) -> str:
+    """'linear', '1 layer of 3 units' or '4-33 units': never a number or a range by itself."""
+    if len(units) == 1:
+        return f"1 layer of {units[0]} unit{'' if units[0] == 1 else 's'}"
+    return f"{'-'.join(map(str, units))} units" if units else "linear"
+
+
+def described(units: Sequence[int]) -> str:
+    """'a linear model', 'a 1-layer network (3 units)' or 'a 2-layer network (4 and 33 units)'."""
+    if not units:
+        return "a linear model"
+    *first, last = map(str, units)
+    widths = f"{', '.join(first)} and {last}" if first else last
+    return f"a {len(units)}-layer network ({widths} unit{'' if widths == '1' else 's'})"
+
+
+def clock(seconds: float) -> str:
+    """'48 s', '3 min 05 s' or '2 h 07 min'."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def minute(moment: str) -> str:
+    """Of a time in ISO 8601, what a person reads: '2026-01-02 03:04'."""
+    return moment[:16].replace("T", " ")
