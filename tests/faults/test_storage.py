@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tests.faults.crew import STUDY, Crew, check_counted_once, trained
 
 from capsearch.errors import CapsearchError, StoreUnavailable
 from capsearch.storage import StudyStore, database
 from capsearch.storage.tables import workers
 from tests.faults.checks import check_complete, check_tracking
-from tests.faults.crew import STUDY, Crew, check_counted_once, trained
 from tests.faults.kills import ending
 from tests.faults.place import QUICK, Place, until
 from tests.servers import Postgres
