@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -26,6 +29,7 @@ from capsearch.executors.wire import trained_from_bytes
 
 LOOK = 0.5  # seconds between looks at the cluster
 PIECE = 32_000_000  # bytes of rows sent at once
+AHEAD = 4  # threads for each pack that waits here, to go out as soon as one of them is free
 SLACK = 60.0  # seconds that a pack may be late, beyond twice its limit, before it is sent again
 PENDING = ("pending", "lost")  # a lost result is made again by Dask
 
@@ -57,7 +61,7 @@ def _entries() -> tuple[Callable[..., Any], ...]:
     return versions, train, put
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Flight:
     """A pack on its way."""
 
@@ -79,7 +83,10 @@ class DaskExecutor:
         self._topic = f"capsearch-{uuid.uuid4().hex}"
         self._own, self._known = versions(), dict[str, bool]()
         self._usable: dict[str, int] = {}  # threads, by the address of a worker
+        self._held: list[Any] = []  # a heap of packs that wait here
+        self._number = count()
         self._flying: list[_Flight] = []
+        self._busy = set[str]()  # keys of tasks that a thread works on, or soon will
         self._lock, self._wake, self._ended = threading.Lock(), threading.Event(), False
         self._asked: SimpleQueue[str | None] = SimpleQueue()
         self._client = self._connect()
@@ -89,7 +96,9 @@ class DaskExecutor:
 
     @property
     def slots(self) -> int:
-        return sum(self._usable.values())
+        """Every thread, and some more: what is stored and suggested must not keep a thread idle."""
+        threads = sum(self._usable.values())
+        return threads + ceil(threads / AHEAD)
 
     def open(self, rows: Rows) -> None:
         self._rows = rows
@@ -97,6 +106,14 @@ class DaskExecutor:
     def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
         future = Future[Sequence[Trained]]()
         with self._lock:
+            heappush(self._held, (priority, next(self._number), pack, future))
+            self._send()
+        return future
+
+    def _send(self) -> None:
+        """Send what waits here to threads that are free; whoever calls holds the lock."""
+        while self._held and len(self._busy) < sum(self._usable.values()):
+            priority, _, pack, future = heappop(self._held)
             try:
                 task = self._client.submit(
                     self._train,
@@ -109,11 +126,18 @@ class DaskExecutor:
                 )
             except Exception:  # whatever a client raises that has lost its scheduler
                 future.set_exception(Lost("the scheduler cannot be reached"))
-                return future
+                continue
             allowed = 2 * pack.limits.seconds_per_job * len(pack.jobs) + SLACK
             self._flying.append(_Flight(task, future, time.monotonic() + allowed))
-        task.add_done_callback(lambda _: self._wake.set())
-        return future
+            self._busy.add(task.key)
+            task.add_done_callback(self._freed)
+
+    def _freed(self, task: Any) -> None:
+        """A thread is free: its next pack goes out before this one's result is fetched."""
+        with self._lock:
+            self._busy.discard(task.key)
+            self._send()
+        self._wake.set()
 
     def shutdown(self) -> None:
         self._ended = True
@@ -162,9 +186,11 @@ class DaskExecutor:
             if time.monotonic() - looked > LOOK:
                 self._look()
                 looked = time.monotonic()
+            landed = [flight for flight in list(self._flying) if self._landed(flight)]
             with self._lock:
-                flights, self._flying = self._flying, []
-                self._flying = [flight for flight in flights if not self._landed(flight)]
+                self._flying = [flight for flight in self._flying if flight not in landed]
+                self._busy -= {flight.task.key for flight in landed}
+                self._send()
 
     def _look(self) -> None:
         """Who trains here. Workers are asked for their versions once."""
