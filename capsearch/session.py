@@ -118,7 +118,7 @@ class StudySession:
             replicates=tuple(sorted((t for t in ended if t.group == "replicate"), key=in_order)),
             decision=row.decision,
             test=score,
-            seconds=row.document["seconds"] if row.document else row.seconds,
+            seconds=row.document["seconds"] if row.document else round(row.seconds, 1),
             cut=row.cut,
         )
         return with_checks(record)

@@ -173,7 +173,7 @@ def test_ours_come_through_the_same_door_as_a_strangers() -> None:
     assert {"imdb", "rotten_tomatoes", "keras_imdb"} <= set(installed())
 
 
-@pytest.mark.real
+@pytest.mark.integration
 @pytest.mark.parametrize("answers", [False, True])
 def test_without_a_network_keras_imdb_soon_says_what_to_do(
     answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -194,7 +194,7 @@ def test_without_a_network_keras_imdb_soon_says_what_to_do(
     assert "use the source 'imdb'" in message
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_keras_gives_every_word_under_its_own_number(tmp_path: Path) -> None:
     code = """
 import importlib, json, sys

@@ -30,7 +30,7 @@ from capsearch.selection import RULES, rules
 from capsearch.session import former_digest, require_decision, stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
-from capsearch.tracking.memory import MemoryTracker
+from tests.tracking.memory import MemoryTracker
 from tests.fakes import FakeEngine, spec_of, study_of
 from tests.storage.test_openings import FORMER
 
@@ -123,7 +123,7 @@ def written(record: StudyRecord, folder: Path, _: object) -> ReportFiles:
     """Instead of a report, whose figures take their time."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
-    page.write_text(record.choice.reason)
+    page.write_text(repr(record))
     return ReportFiles(page, ())
 
 
@@ -159,6 +159,12 @@ def test_a_report_that_is_gone_is_made_again_and_nothing_else(flow: Flow) -> Non
     assert Path(again.document["report"]).is_file()
     assert (flow.engine.trained, len(flow.scored)) == ([], 1)
     assert again.record == first.record
+
+
+def test_a_report_shows_what_can_be_shown_again_from_the_storage(flow: Flow) -> None:
+    """To the last digit, the time that it took included."""
+    result = flow()
+    assert Path(result.document["report"]).read_text() == repr(result.record)
 
 
 def test_the_whole_decision_is_stored_before_the_split_is_opened(flow: Flow) -> None:

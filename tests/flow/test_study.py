@@ -1,21 +1,17 @@
-"""A whole study on real reviews, by the command people type: undisturbed, cut, and repeated."""
+"""A whole study on real reviews, by the command people type: its document, and what stays."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 
-from tests.place import ENDED, STUDY, Place, check_whole, lasting
+from tests.place import STUDY, Place, check_whole, lasting, until
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 NUMBER, TEXT = {"type": "number"}, {"type": "string", "minLength": 1}
 COUNT = {"type": "integer", "minimum": 0}
@@ -33,6 +29,8 @@ def closed(properties: dict[str, Any]) -> dict[str, Any]:
 ESTIMATE = {
     "units": {"type": "array", "items": {"type": "integer", "minimum": 1}},
     **dict.fromkeys(("l1", "l2", "dropout", "learning_rate"), NUMBER),
+    "batch_size": {"type": "integer", "minimum": 1},
+    "optimizer": TEXT,
     "parameters": {"type": "integer", "minimum": 1},
     **dict.fromkeys(("val_loss", "val_loss_se"), NUMBER),
 }
@@ -76,6 +74,9 @@ CONTRACT = closed(
         "tracking": closed(dict.fromkeys(("uri", "experiment_id", "run_id"), TEXT)),
         "report": TEXT,
         "seconds": NUMBER,
+        "engine": TEXT,
+        "decided_at": TEXT,
+        "versions": {"type": "object", "additionalProperties": TEXT, "minProperties": 1},
     }
 )
 
@@ -92,9 +93,8 @@ def test_the_document_keeps_its_contract_exactly(done: tuple[Place, dict[str, An
 def test_a_second_run_does_nothing_and_says_the_same(done: tuple[Place, dict[str, Any]]) -> None:
     place, document = done
     before = {p: p.stat().st_mtime_ns for p in place.folder.rglob("report.html")}
-    again, err = place.study()
+    again, _ = place.study()
     assert again == document
-    assert "Nothing to do" in err
     assert {p: p.stat().st_mtime_ns for p in place.folder.rglob("report.html")} == before
     check_whole(place)
 
@@ -104,11 +104,20 @@ def test_the_report_is_rebuilt_from_the_storage_alone(done: tuple[Place, dict[st
     report = Path(document["report"])
     text = report.read_text()
     report.unlink()
-    process = place.start("report", "mine")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert out.strip() == str(report)
+    ended = place.run("report", "mine")
+    assert ended.code == 0, ended.raw
+    assert ended.out.strip() == str(report)
     assert report.read_text() == text
+
+
+def test_the_study_proves_that_its_engine_is_keras(done: tuple[Place, dict[str, Any]]) -> None:
+    place, document = done
+    (check,) = (c for c in document["checks"] if c["code"] == "CS018")
+    assert check["status"] == "ok"
+    proof = json.loads(place.column("proof"))
+    assert 0.0 <= proof["difference"] <= 1e-3
+    assert proof["rows"] == 1706  # all of them: there are fewer than 2,000
+    assert json.loads(place.column("decision"))["proof"] == proof
 
 
 def test_the_registered_model_loads_and_reproduces_its_validation_loss(
@@ -127,81 +136,33 @@ print("loss", -np.mean(rows.y * np.log(p) + (1 - rows.y) * np.log1p(-p)))
 """
     run = subprocess.run(
         [sys.executable, "-c", code, str(place.cache)],
-        cwd=place.folder, capture_output=True, text=True, check=True,
+        cwd=place.folder, capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     loss = float(run.stdout.split("loss")[1])
-    choice = place.rows("studies.db", "SELECT choice FROM capsearch_opening")[0][0]
-    query = f"SELECT outcome FROM capsearch_job WHERE job = '{choice}'"
+    opening = place.opening()
+    assert opening is not None
+    query = f"SELECT outcome FROM capsearch_trials WHERE job_key = '{opening[0]}'"
     stored = json.loads(place.rows("studies.db", query)[0][0])["val_loss"]
     assert loss == pytest.approx(stored, rel=1e-5)
 
 
-def opened(place: Place) -> bool:
-    return bool(place.rows("studies.db", "SELECT 1 FROM capsearch_opening"))
-
-
-def scored(place: Place) -> bool:
-    query = "SELECT 1 FROM capsearch_opening WHERE score IS NOT NULL"
-    return bool(place.rows("studies.db", query))
-
-
-MOMENTS: dict[str, Callable[[Place], bool]] = {
-    "at the start": lambda place: (place.folder / "mlruns" / "studies.db").exists(),
-    "after the first trials": lambda place: place.trained(1),
-    "in the search": lambda place: place.trained(6),
-    "in the replicates": lambda place: place.trained(15),
-    "late in the replicates": lambda place: place.trained(22),
-    "between opening and score": opened,
-    "before the report": scored,
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
-def test_a_study_that_was_cut_ends_as_if_it_had_not_been(
-    place: Place, done: tuple[Place, dict[str, Any]], moment: str, stop: signal.Signals
+@pytest.mark.parametrize("workers", ["2", "4"])
+def test_with_more_workers_a_study_ends_the_same(
+    place: Place, done: tuple[Place, dict[str, Any]], workers: str
 ) -> None:
-    process = place.start("study", "mine", "--engine", "packed")
-    while not MOMENTS[moment](place) and process.poll() is None:
-        time.sleep(0.002)
-    process.send_signal(stop)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == (-stop if stop == signal.SIGKILL else 143), err
-    known = {row[0] for row in place.rows("studies.db", ENDED)}
-    document, _ = place.study()
-    jsonschema.validate(document, CONTRACT)
+    document, _ = place.study("--workers", workers)
     assert lasting(document) == lasting(done[1])
-    assert known <= {row[0] for row in place.rows("studies.db", ENDED)}
     check_whole(place)
 
 
-def test_a_second_start_while_the_first_runs_leaves_it_alone(
-    place: Place, done: tuple[Place, dict[str, Any]]
+@pytest.mark.system
+def test_on_postgresql_a_study_ends_the_same(
+    place: Place, done: tuple[Place, dict[str, Any]], postgres: str
 ) -> None:
-    first = place.start("study", "mine", "--json")
-    while not place.trained(1):
-        time.sleep(0.01)
-    second = place.start("study", "mine", "--json")
-    out, err = second.communicate(timeout=60)
-    assert (second.returncode, out) == (3, "")
-    assert "mine is being run by another process" in " ".join(err.split())
-    out, err = first.communicate(timeout=120)
-    assert first.returncode == 0, err
-    assert lasting(json.loads(out)) == lasting(done[1])
-    check_whole(place)
-
-
-def test_ctrl_c_saves_the_state_and_says_so(place: Place) -> None:
-    process = place.start("study", "mine")
-    while not place.trained(3):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "Run the same command to continue" in " ".join(err.split())
-    assert "Traceback" not in err
-    running = "SELECT name FROM runs WHERE status = 'RUNNING' AND lifecycle_stage = 'active'"
-    assert place.rows("mlflow.db", running) == []  # nor is there one when MLflow was not begun
+    document, _ = place.study("--storage", postgres)
+    assert lasting(document) == lasting(done[1])
+    assert not (place.folder / "mlruns" / "studies.db").exists()
+    assert place.study("--storage", postgres)[0] == document
 
 
 def test_a_study_of_which_every_trial_diverges_fails_in_words_and_loses_nothing(
@@ -212,35 +173,56 @@ def test_a_study_of_which_every_trial_diverges_fails_in_words_and_loses_nothing(
         "[training]", '[training]\noptimizer = "sgd"\nlearning_rate = 1e30\nl2 = 1.0'
     )
     (place.folder / "mine.toml").write_text(wild)
-    process = place.start("study", "mine", "--json")
-    out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (1, ""), err
-    assert "every trial of mine failed: 14 x diverged: loss became NaN or infinite" in err
-    assert "Traceback" not in err
+    ended = place.run("study", "mine", "--json")
+    assert (ended.code, ended.out) == (1, ""), ended.raw
+    assert "14 x diverged" in ended.err
+    assert "Traceback" not in ended.err
     assert place.trained(14)
-    assert not opened(place)
+    assert place.opening() is None
 
 
-def test_the_reference_engine_reaches_the_same_end(place: Place) -> None:
+def test_a_test_is_held_and_then_opened_by_a_command_of_its_own(
+    place: Place, done: tuple[Place, dict[str, Any]]
+) -> None:
+    held, _ = place.study("--hold-test", "--workers", "2")
+    assert held["test"] is None
+    assert place.opening() is None
+    trained = place.ended()
+    ended = place.run("test", "mine", "--json")
+    assert ended.code == 0, ended.raw
+    document = json.loads(ended.out)
+    jsonschema.validate(document, CONTRACT)
+    assert lasting(document) == lasting(done[1])
+    assert place.ended() == trained
+    check_whole(place)
+    refused = place.run("study", "mine", "--add-trials", "3")
+    assert refused.code == 4, refused.raw
+    assert place.ended() == trained
+
+
+def test_what_was_never_run_cannot_be_opened(place: Place) -> None:
+    ended = place.run("test", "mine", "--json")
+    assert (ended.code, ended.out) == (2, ""), ended.raw
+    assert not (place.folder / "mlruns").exists()
+
+
+def test_keras_own_loop_serves_a_whole_study_and_no_other_engine_can_go_on_with_it(
+    place: Place,
+) -> None:
     text = STUDY.replace("trials = 12", "trials = 3").replace("replicates = 3", "replicates = 2")
     (place.folder / "mine.toml").write_text(text.replace("epochs = 8", "epochs = 3"))
-    process = place.start("study", "mine", "--engine", "fit")
-    assert process.stderr is not None
-    assert any("sealed test" in line for line in process.stderr)  # reads up to that line
+    process = place.start("study", "mine", "--engine", "fit", "--threads", "1")
+    until(lambda: place.trained(2) or process.poll() is not None)
     process.kill()
     process.communicate(timeout=30)
-    document, _ = place.study("--engine", "packed")  # the choice is still trained by its own engine
+    for wrong in (("--engine", "packed"), ("--threads", "2")):
+        refused = place.run("study", "mine", *wrong)
+        assert refused.code == 2, refused.raw
+        assert "Traceback" not in refused.err
+    document, _ = place.study()
     jsonschema.validate(document, CONTRACT)
-    assert place.rows("studies.db", "SELECT DISTINCT engine FROM capsearch_job") == [("fit",)]
-    assert np.isfinite(document["test"]["loss"])
-
-
-def test_on_postgresql_a_study_ends_the_same(
-    place: Place, done: tuple[Place, dict[str, Any]], postgres: str
-) -> None:
-    document, _ = place.study("--storage", postgres)
-    assert lasting(document) == lasting(done[1])
-    assert not (place.folder / "mlruns" / "studies.db").exists()
-    again, err = place.study("--storage", postgres)
-    assert again == document
-    assert "Nothing to do" in err
+    assert document["engine"] == "fit/1/cpu/1 threads"
+    engines = "SELECT DISTINCT json_extract(job, '$.engine') FROM capsearch_trials"
+    assert place.rows("studies.db", engines) == [("fit/1/cpu/1 threads",)]
+    (check,) = (c for c in document["checks"] if c["code"] == "CS018")
+    assert check["status"] == "not applicable"
