@@ -119,7 +119,7 @@ class Driver:
             versions=versions(),
             decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        self.writer.decide(decision, keep=representatives(curve, replicates))
+        self.writer.decide(decision)
         return decision
 
     def test(self, decision: Decision) -> None:
@@ -131,7 +131,11 @@ class Driver:
         weights = session.storage.weights(session.study.key, choice.key)
         assert weights is not None  # they were stored with the outcome of the chosen replicate
         self.final.keep_model(FinalTask(choice, weights, session.folder, folder))
-        opening = self.writer.claim(choice.key)
+        replicates = [
+            t for t in session.storage.trials(session.study.key) if t.group == "replicate"
+        ]
+        keep = representatives(CapacityCurve(decision.estimates), replicates)
+        opening = self.writer.claim(choice.key, keep)
         if not opening.scored(choice.key):
             self.final.score(opening, folder, self.writer)
 

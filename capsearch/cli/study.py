@@ -102,7 +102,7 @@ def test(
     log_format: LogFormat = "text",
     as_json: Json = False,
 ) -> None:
-    """Open the test split of a study that was run with --hold-test: once, for its choice."""
+    """Open the test split of a study that was run with --hold-test."""
     from capsearch.session import read_study, require_decision
 
     config = run_config(

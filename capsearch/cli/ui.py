@@ -29,7 +29,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Open the MLflow UI for these results; prints the address of the latest study."""
+    """Open the MLflow UI for these results, at the latest study."""
     from capsearch.tracking.server import UiServer
 
     refuse_passwords(context)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -27,6 +30,7 @@ from capsearch.executors.wire import trained_from_bytes
 
 LOOK = 0.5  # seconds between looks at the cluster
 PIECE = 32_000_000  # bytes of rows sent at once
+AHEAD = 4  # threads for each pack that waits here, to go out as soon as one of them is free
 SLACK = 60.0  # seconds that a pack may be late, beyond twice its limit, before it is sent again
 PENDING = ("pending", "lost")  # a lost result is made again by Dask
 
@@ -58,7 +62,7 @@ def _entries() -> tuple[Callable[..., Any], ...]:
     return versions, train, put
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Flight:
     """A pack on its way."""
 
@@ -81,7 +85,10 @@ class DaskExecutor:
         self._topic = f"capsearch-{uuid.uuid4().hex}"
         self._own, self._known = versions(), dict[str, bool]()
         self._usable: dict[str, int] = {}  # threads, by the address of a worker
+        self._held: list[Any] = []  # a heap of packs that wait here
+        self._number = count()
         self._flying: list[_Flight] = []
+        self._busy = set[str]()  # keys of tasks that a thread works on, or soon will
         self._lock, self._wake, self._ended = threading.Lock(), threading.Event(), False
         self._asked: SimpleQueue[str | None] = SimpleQueue()
         self._client = self._connect()
@@ -91,14 +98,25 @@ class DaskExecutor:
 
     @property
     def slots(self) -> int:
-        return sum(self._usable.values())
+        """Every thread, and some more: what is stored and suggested must not keep a thread idle."""
+        threads = sum(self._usable.values())
+        return threads + ceil(threads / AHEAD)
 
     def open(self, rows: Rows) -> None:
         self._rows = rows
 
     def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
-        future, workers = Future[Sequence[Trained]](), list(self._usable)
+        future = Future[Sequence[Trained]]()
         with self._lock:
+            heappush(self._held, (priority, next(self._number), pack, future))
+            self._send()
+        return future
+
+    def _send(self) -> None:
+        """Send what waits here to threads that are free; whoever calls holds the lock."""
+        while self._held and len(self._busy) < sum(self._usable.values()):
+            priority, _, pack, future = heappop(self._held)
+            workers = list(self._usable)
             try:
                 task = self._client.submit(
                     self._train,
@@ -112,12 +130,21 @@ class DaskExecutor:
             except Exception:  # whatever a client raises that has lost its scheduler
                 self._usable = {}
                 future.set_exception(Lost("the scheduler cannot be reached"))
-                return future
+                continue
             allowed = 2 * pack.limits.seconds_per_job * len(pack.jobs) + SLACK
             until = time.monotonic() + allowed
             self._flying.append(_Flight(task, future, frozenset(workers), until))
-        task.add_done_callback(lambda _: self._wake.set())
-        return future
+            self._busy.add(task.key)
+            task.add_done_callback(self._freed)
+
+    def _freed(self, task: Any) -> None:
+        """A thread is free: its next pack goes out before this one's result is fetched."""
+        with self._lock:
+            self._busy.discard(task.key)
+            if task.status == "cancelled":  # the scheduler is away: what was known of it is old
+                self._usable = {}
+            self._send()
+        self._wake.set()
 
     def shutdown(self) -> None:
         self._ended = True
@@ -171,9 +198,11 @@ class DaskExecutor:
         while not self._ended:
             self._wake.wait(LOOK)
             self._wake.clear()
+            landed = [flight for flight in list(self._flying) if self._landed(flight)]
             with self._lock:
-                flights, self._flying = self._flying, []
-                self._flying = [flight for flight in flights if not self._landed(flight)]
+                self._flying = [flight for flight in self._flying if flight not in landed]
+                self._busy -= {flight.task.key for flight in landed}
+                self._send()
 
     def _survey(self) -> None:
         """Know which workers there are; in a thread of its own, for one of them may not answer."""
@@ -211,8 +240,6 @@ class DaskExecutor:
         there = not flight.workers.isdisjoint(self._usable)
         if status in PENDING and there and time.monotonic() < flight.until:
             return False
-        if status == "cancelled":  # the scheduler is away, and all that was said of its workers old
-            self._usable = {}
         try:
             if status != "finished":
                 flight.task.cancel(force=True)

@@ -115,16 +115,9 @@ class StudyWriter:
         """Store how far the compiled engine was from Keras."""
         self._change(studies.c.proof.is_(None), proof=encode(proof))
 
-    def decide(self, decision: Decision, keep: Collection[str]) -> None:
-        """Store the whole decision, and drop the weights of all replicates but those to `keep`.
-
-        The first decision stays: what was decided is what is tested.
-        """
-        decided = studies.update().where(self._own, studies.c.decision.is_(None))
-        decided = decided.values(decision=encode(decision))
-        other = (trials.c.study == self._study.key) & trials.c.job_key.not_in(keep)
-        dropped = trials.update().where(other, trials.c.weights.is_not(None)).values(weights=None)
-        self._write(lambda c: (c.execute(decided), c.execute(dropped)))
+    def decide(self, decision: Decision) -> None:
+        """Store the whole decision. The first one stays: what was decided is what is tested."""
+        self._change(studies.c.decision.is_(None), decision=encode(decision))
 
     def extend(self, trials: int, replicates: int) -> None:
         """Give a study more trials and seeds: a decision that was not tested is made anew.
@@ -143,10 +136,11 @@ class StudyWriter:
         }
         self._change(sa.true(), decision=None, document=None, cut=None, **given)
 
-    def claim(self, choice: str) -> Opening:
+    def claim(self, choice: str, keep: Collection[str]) -> Opening:
         """Write the opening of the test split, or find that this very choice wrote it.
 
-        Raises SealBroken when it was opened for another choice.
+        From now on no other network can be chosen, so the weights of all trainings but those to
+        `keep` are dropped. Raises SealBroken when it was opened for another choice.
         """
         study = self._study
         row = {
@@ -156,7 +150,14 @@ class StudyWriter:
             "choice": choice,
             "opened_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self._write(lambda c: self._database.insert(c, openings, [row]))  # one a study, by its key
+        other = (trials.c.study == study.key) & trials.c.job_key.not_in(keep)
+        dropped = trials.update().where(other, trials.c.weights.is_not(None)).values(weights=None)
+
+        def opened(connection: sa.Connection) -> None:
+            self._database.insert(connection, openings, [row])  # one a study, by its key
+            connection.execute(dropped)
+
+        self._write(opened)
         opening = self._storage.opening(study, [study.digest])
         if opening is None or opening.choice != choice:
             raise SealBroken(

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from capsearch.cli.options import storage_url, tracking_address
-from capsearch.storage import StudyStore, exists
+from capsearch.storage import StudyStorage, exists
 
 NAMES = [
     "out?x",
@@ -27,7 +27,7 @@ def test_the_study_storage_lies_below_the_root(name: str, tmp_path: Path) -> Non
     root = tmp_path / name
     url = storage_url(root, None)
     assert not exists(url)
-    with closing(StudyStore(url)):
+    with closing(StudyStorage(url)):
         pass
     assert exists(url)
     assert (root / "studies.db").is_file()
@@ -41,7 +41,7 @@ def test_mlflow_lies_below_the_root_and_shares_nothing_with_the_storage(tmp_path
     from capsearch.tracking.store import make_whole
 
     root = tmp_path / "o t%41?x#y"
-    with closing(StudyStore(storage_url(root, None))):
+    with closing(StudyStorage(storage_url(root, None))):
         pass
     make_whole(tracking_address(root, None))
     assert {"studies.db", "mlflow.db"} <= {path.name for path in root.iterdir()}

@@ -24,7 +24,7 @@ def capsearch(*arguments: str, folder: Path, **more: str) -> subprocess.Complete
     )  # fmt: skip
 
 
-COMMANDS = ["study", "worker", "report", "list", "ui", "data", "schedule", "probe"]
+COMMANDS = ["study", "test", "report", "list", "ui", "data", "schedule", "probe"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -58,7 +58,8 @@ def test_the_exit_codes_are_documented_where_batch_jobs_look(tmp_path: Path) -> 
         (["study", "imdb", "--engine", "warp"], "no engine 'warp'. Legal: "),
         (["study", "imdb", "--threads", "-1"], "Invalid value for '--threads'"),
         (["study", "imdb", "--nonsense"], "No such option"),
-        (["report", "rotten_tomatoes"], "is not complete in"),
+        (["report", "rotten_tomatoes"], "was never run in"),
+        (["test", "rotten_tomatoes"], "was never run in"),
         (["schedule", "imbd", "--format", "cron"], "no study 'imbd'"),
         (["schedule", "imdb"], "Missing option '--format'"),
         (["schedule", "imdb", "--format", "at"], "no format 'at'. Legal: cron, systemd, "),

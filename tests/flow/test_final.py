@@ -87,11 +87,11 @@ def test_a_child_that_died_while_it_waited_is_replaced_once(
     evaluating = evaluation(first, second)
     evaluating.prepare()
     evaluating.keep_model(task(tmp_path))
-    evaluating.score(writer.claim("a"), tmp_path, writer)
+    evaluating.score(writer.claim("a", []), tmp_path, writer)
     assert first.closed
     assert second.calls == ["get_ready", "keep_model", "score"]
     assert second.allowed == 60.0
-    assert writer.claim("a").score == {"loss": 0.5}
+    assert writer.claim("a", []).score == {"loss": 0.5}
 
 
 def test_a_child_that_dies_twice_ends_the_study_with_its_reason(

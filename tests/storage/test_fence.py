@@ -28,9 +28,9 @@ WRITES: dict[str, Callable[[StudyWriter], Any]] = {
     "end": lambda w: w.end(KEY, outcome_of(TRIAL.job)),
     "cut": lambda w: w.cut("a reason"),
     "prove": lambda w: w.prove(Proof(0.0, 1)),
-    "decide": lambda w: w.decide(record_of().decision, keep=[KEY]),
+    "decide": lambda w: w.decide(record_of().decision),
     "extend": lambda w: w.extend(1, 1),
-    "claim": lambda w: w.claim("a choice"),
+    "claim": lambda w: w.claim("a choice", [KEY]),
     "record": lambda w: w.record({"loss": 0.5}),
     "finish": lambda w: w.finish({"a": 1}, Tracking("uri", "1", "2")),
 }
@@ -66,7 +66,7 @@ def test_a_driver_that_was_overtaken_is_refused_and_writes_nothing(
 ) -> None:
     first = StudyWriter(storage, STUDY)
     first.add([TRIAL])
-    first.claim("a choice")
+    first.claim("a choice", [])
     second = StudyWriter(storage, STUDY)
     assert (first.leads, second.leads) == (False, True)
     before = everything(storage)

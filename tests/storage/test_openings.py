@@ -33,17 +33,17 @@ def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(storage: StudySt
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        opened_rows(Dies(), writer.claim("a"))
-    source, opening = ToySource(), writer.claim("a")  # the same choice may finish
+        opened_rows(Dies(), writer.claim("a", []))
+    source, opening = ToySource(), writer.claim("a", [])  # the same choice may finish
     rows = opened_rows(source, opening)
     assert (source.opened, len(rows), opening.score) == (1, 30, None)
     assert storage.openings(STUDY) == 1
 
 
 def test_another_choice_of_the_study_is_refused(storage: StudyStorage) -> None:
-    StudyWriter(storage, STUDY).claim("a")
+    StudyWriter(storage, STUDY).claim("a", [])
     with pytest.raises(SealBroken, match=r"opened on .* for another choice"):
-        StudyWriter(storage, STUDY).claim("b")
+        StudyWriter(storage, STUDY).claim("b", [])
     opening = storage.opening(STUDY, [STUDY.digest])
     assert opening is not None
     assert opening.choice == "a"
@@ -54,22 +54,22 @@ def test_a_study_of_another_name_that_asks_the_same_opens_nothing_again(
 ) -> None:
     renamed = study_of(name="renamed")
     storage.begin(renamed, "toy")
-    StudyWriter(storage, STUDY).claim("a")
+    StudyWriter(storage, STUDY).claim("a", [])
     with pytest.raises(SealBroken):
-        StudyWriter(storage, renamed).claim("b")
+        StudyWriter(storage, renamed).claim("b", [])
 
 
 def test_other_questions_may_open_the_same_split_and_are_counted(storage: StudyStorage) -> None:
     other = study_of(spec_of(search={"trials": 13, "rungs": 3}))
     storage.begin(other, "toy")
-    StudyWriter(storage, STUDY).claim("a")
-    StudyWriter(storage, other).claim("b")
+    StudyWriter(storage, STUDY).claim("a", [])
+    StudyWriter(storage, other).claim("b", [])
     assert storage.openings(STUDY) == 2
 
 
 def test_the_first_score_stays(storage: StudyStorage) -> None:
     writer = StudyWriter(storage, STUDY)
-    writer.claim("a")
+    writer.claim("a", [])
     writer.record({"loss": 0.3})
     writer.record({"loss": 0.1})
     opening = storage.opening(STUDY, [STUDY.digest])
@@ -79,17 +79,17 @@ def test_the_first_score_stays(storage: StudyStorage) -> None:
 
 
 def test_an_opening_outlives_its_study(storage: StudyStorage) -> None:
-    StudyWriter(storage, STUDY).claim("a")
+    StudyWriter(storage, STUDY).claim("a", [])
     for table in ("capsearch_studies", "capsearch_trials"):
         deleted = sa.text(f"DELETE FROM {table}")
         storage.database.write(lambda c, deleted=deleted: c.execute(deleted))  # type: ignore[misc]
     storage.begin(STUDY, "toy")
     with pytest.raises(SealBroken):
-        StudyWriter(storage, STUDY).claim("b")
+        StudyWriter(storage, STUDY).claim("b", [])
 
 
 def test_of_several_digests_the_first_that_was_opened_counts(storage: StudyStorage) -> None:
-    StudyWriter(storage, STUDY).claim("a")
+    StudyWriter(storage, STUDY).claim("a", [])
     for digests in (["former", STUDY.digest], [STUDY.digest, "former"]):
         opening = storage.opening(STUDY, digests)
         assert opening is not None

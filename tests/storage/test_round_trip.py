@@ -200,7 +200,7 @@ def test_a_decision_comes_back_whole_though_its_interval_is_open(storage: StudyS
         decision.uncertainty, loss_increase_low=-math.inf, loss_increase_high=math.inf
     )
     decided = replace(decision, uncertainty=open_ended)
-    StudyWriter(storage, STUDY).decide(decided, keep=[])
+    StudyWriter(storage, STUDY).decide(decided)
     row = storage.row(STUDY.key)
     assert row is not None
     assert row.decision == decided
