@@ -162,7 +162,14 @@ def test_no_worker_that_can_be_used_ends_in_3_with_the_reason(place: Place, tmp_
 
 @pytest.mark.parametrize(
     ("address", "code"),
-    [(f"tcp://127.0.0.1:{free_port()}", 5), ("nowhere at all", 2), ("tcp://", 2), ("no.json", 2)],
+    [
+        (f"tcp://127.0.0.1:{free_port()}", 5),
+        ("nowhere at all", 2),
+        ("tcp://", 2),
+        ("foo://127.0.0.1:1", 2),
+        ("tls://127.0.0.1:1", 2),
+        ("no.json", 2),
+    ],
 )
 def test_no_cluster_ends_with_its_exit_code_in_words(place: Place, address: str, code: int) -> None:
     process, began = place.study("--dask", address), time.monotonic()
