@@ -153,7 +153,7 @@ class Dispatcher:
         return self.starts.get(job.key, 0) > 1
 
     def _collect(self, tell: OnTrial, keep: bool) -> None:
-        """Hear of what has ended. Its slots are filled first: to store and to suggest takes time."""
+        """Hear of what has ended. Free slots are filled first: storing and asking take time."""
         if not self._flying:
             time.sleep(LOOK)
         done, _ = wait(self._flying, LOOK, FIRST_COMPLETED)
