@@ -12,7 +12,7 @@ CLIP = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras' own cr
 
 
 def summary(probabilities: np.ndarray, y: np.ndarray) -> dict[str, float | int]:
-    """Loss and accuracy with 95% intervals: normal for the mean loss, Wilson (1927) for accuracy."""
+    """Loss and accuracy with 95% intervals: normal for a mean loss, Wilson (1927) for accuracy."""
     from scipy.stats import binomtest  # half a second, and only a score needs it
 
     p = np.clip(probabilities.astype(np.float64), CLIP, 1.0 - CLIP)
