@@ -82,7 +82,7 @@ def test_a_password_in_the_storages_address_is_seen_nowhere(
     assert run.returncode == 0, run.stderr
     assert lasting(json.loads(run.stdout)) == lasting(done[1])
     assert silent(run.stdout + run.stderr)
-    assert any("capsearch\0worker" in command for command in commands)
+    assert any("capsearch.engines.child" in command for command in commands)
     assert silent("".join(commands))
     for file in place.folder.rglob("*"):  # MLflow's database and artifacts, reports, models
         if file.is_file():
