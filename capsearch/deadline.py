@@ -26,6 +26,6 @@ class Deadline:
         """Raise Interrupted when it is over."""
         if self.left <= 0.0:
             raise Interrupted(
-                f"the deadline of {self.seconds:.0f} s is over; the same command goes on where "
-                "this one ended"
+                f"the deadline of {self.seconds:.0f} s is over. Run the same command again to "
+                "continue"
             )

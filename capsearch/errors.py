@@ -22,7 +22,7 @@ class BadRequest(CapsearchError):
 
 
 class Interrupted(CapsearchError):
-    """Stopped early and resumable: the same command goes on where this one ended."""
+    """Stopped early and resumable: run the same command again to continue."""
 
     exit_code = 3
 

@@ -60,6 +60,7 @@ class FinalEvaluation:
         self._child: Child | None = None
         self._ready: Future[None] | None = None
         self._proving: Future[Proof] | None = None
+        self._proved: tuple[Job, Path] | None = None
 
     def prepare(self) -> None:
         """Start loading; returns at once."""
@@ -72,14 +73,22 @@ class FinalEvaluation:
         if not engine_of(self._study.engine)[0].keras and self._proving is None:
             self.prepare()
             assert self._child is not None
-            self._proving = self._child.send("capsearch.final:prove", job, data)
+            self._proved = (job, data)
+            self._proving = self._child.send("capsearch.final:prove", *self._proved)
 
     def proof(self) -> Proof | None:
         """What `begin_proof` found; None when it was never begun."""
-        if self._proving is None:
+        if self._proved is None:
             return None
+        asked, self._proved = self._proved, None
         try:
-            found: Proof = self._answer(self._proving)
+            try:
+                assert self._proving is not None
+                found: Proof = self._answer(self._proving)
+            except ChildFailed:
+                self.prepare()
+                assert self._child is not None
+                found = self._answer(self._child.send("capsearch.final:prove", *asked))
         except ChildFailed as failure:
             found = Proof(None, 0, failure.text)
         self._proving = None
@@ -177,6 +186,8 @@ def keep_model(task: FinalTask) -> None:
     model = exported(task.choice.selected.candidate, data.features, task.weights)
     _check_same(task.choice, model, data.validation)
     task.folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in task.folder.parent.glob(".making-*"):  # by one that was killed
+        shutil.rmtree(left, ignore_errors=True)
     making = Path(tempfile.mkdtemp(dir=task.folder.parent, prefix=".making-"))
     try:
         model.save(making / MODEL)

@@ -62,7 +62,7 @@ def run(
         stack.enter_context(alone(session, listener))
         if (done := finished(session)) is not None:  # by the start that this one waited for
             return done
-        session = session.with_rows()
+        session = session.as_stored().with_rows()
         storage.begin(session.study, session.identity)
         driver = at_work(session, workers, listener, stack)
         stored = storage.trials(session.study.key)

@@ -56,6 +56,16 @@ class StudySession:
     def model_folder(self, choice: str) -> Path:
         return self.config.root / "models" / self.study.key / choice
 
+    def as_stored(self) -> "StudySession":
+        """The same study as it stands now: another start may have begun it meanwhile.
+
+        Raises BadRequest when that one began it with another engine.
+        """
+        if (row := self.row()) is None:
+            return self
+        _engine(row, self.config)
+        return _session(row, self.source, self.identity, self.storage, self.config, self.rows)
+
     def with_rows(self) -> "StudySession":
         """The same session with its rows prepared. Raises BadRequest when they are others now."""
         if self.rows is not None:

@@ -6,6 +6,7 @@ reach an open scheduler can run code on it: use TLS, as Dask's own configuration
 """
 
 import json
+import re
 import threading
 import time
 import uuid
@@ -13,6 +14,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -26,6 +30,7 @@ from capsearch.executors.wire import trained_from_bytes
 
 LOOK = 0.5  # seconds between looks at the cluster
 PIECE = 32_000_000  # bytes of rows sent at once
+AHEAD = 4  # threads for each pack that waits here, to go out as soon as one of them is free
 SLACK = 60.0  # seconds that a pack may be late, beyond twice its limit, before it is sent again
 PENDING = ("pending", "lost")  # a lost result is made again by Dask
 
@@ -57,12 +62,13 @@ def _entries() -> tuple[Callable[..., Any], ...]:
     return versions, train, put
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Flight:
     """A pack on its way."""
 
     task: Any  # Dask's future
     future: "Future[Sequence[Trained]]"  # ours
+    workers: frozenset[str]  # that it may be trained by
     until: float
 
 
@@ -79,17 +85,22 @@ class DaskExecutor:
         self._topic = f"capsearch-{uuid.uuid4().hex}"
         self._own, self._known = versions(), dict[str, bool]()
         self._usable: dict[str, int] = {}  # threads, by the address of a worker
+        self._held: list[Any] = []  # a heap of packs that wait here
+        self._number = count()
         self._flying: list[_Flight] = []
+        self._busy = set[str]()  # keys of tasks that a thread works on, or soon will
         self._lock, self._wake, self._ended = threading.Lock(), threading.Event(), False
         self._asked: SimpleQueue[str | None] = SimpleQueue()
         self._client = self._connect()
         self._look()
-        for work in (self._watch, self._send_rows):
+        for work in (self._watch, self._survey, self._send_rows):
             threading.Thread(target=work, name="dask", daemon=True).start()
 
     @property
     def slots(self) -> int:
-        return sum(self._usable.values())
+        """Every thread, and some more: what is stored and suggested must not keep a thread idle."""
+        threads = sum(self._usable.values())
+        return threads + ceil(threads / AHEAD)
 
     def open(self, rows: Rows) -> None:
         self._rows = rows
@@ -97,6 +108,15 @@ class DaskExecutor:
     def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
         future = Future[Sequence[Trained]]()
         with self._lock:
+            heappush(self._held, (priority, next(self._number), pack, future))
+            self._send()
+        return future
+
+    def _send(self) -> None:
+        """Send what waits here to threads that are free; whoever calls holds the lock."""
+        while self._held and len(self._busy) < sum(self._usable.values()):
+            priority, _, pack, future = heappop(self._held)
+            workers = list(self._usable)
             try:
                 task = self._client.submit(
                     self._train,
@@ -105,15 +125,26 @@ class DaskExecutor:
                     pure=False,
                     retries=0,
                     priority=-priority,
-                    workers=list(self._usable),
+                    workers=workers,
                 )
             except Exception:  # whatever a client raises that has lost its scheduler
+                self._usable = {}
                 future.set_exception(Lost("the scheduler cannot be reached"))
-                return future
+                continue
             allowed = 2 * pack.limits.seconds_per_job * len(pack.jobs) + SLACK
-            self._flying.append(_Flight(task, future, time.monotonic() + allowed))
-        task.add_done_callback(lambda _: self._wake.set())
-        return future
+            until = time.monotonic() + allowed
+            self._flying.append(_Flight(task, future, frozenset(workers), until))
+            self._busy.add(task.key)
+            task.add_done_callback(self._freed)
+
+    def _freed(self, task: Any) -> None:
+        """A thread is free: its next pack goes out before this one's result is fetched."""
+        with self._lock:
+            self._busy.discard(task.key)
+            if task.status == "cancelled":  # the scheduler is away: what was known of it is old
+                self._usable = {}
+            self._send()
+        self._wake.set()
 
     def shutdown(self) -> None:
         self._ended = True
@@ -125,23 +156,14 @@ class DaskExecutor:
             self._client.close(timeout=2)
 
     def _connect(self) -> Any:
-        path, named = Path(self._address), {"address": self._address}
-        if "://" not in self._address:
-            if not path.is_file():
-                raise BadRequest(
-                    f"--dask {self._address}: not an address such as tcp://HOST:PORT, nor a "
-                    "scheduler file"
-                )
-            named = {"scheduler_file": str(path)}
+        address = self._scheduler()
         try:
             client = self._distributed.Client(
-                **named, timeout="10s", set_as_default=False, name="capsearch",
+                address, timeout="10s", set_as_default=False, name="capsearch",
                 deserializers=["dask", "msgpack"],
             )  # fmt: skip
-        except ValueError as error:
-            raise BadRequest(
-                f"--dask {self._address}: not an address such as tcp://HOST:PORT"
-            ) from error
+        except ValueError as error:  # no such protocol
+            raise BadRequest(f"--dask {self._address}: cannot be used ({error})") from error
         except OSError as error:
             raise StoreUnavailable(
                 f"--dask {self._address}: cannot be reached ({error})"
@@ -149,35 +171,58 @@ class DaskExecutor:
         client.subscribe_topic(self._topic, self._heard)
         return client
 
+    def _scheduler(self) -> str:
+        """The address itself, or the one in the scheduler file. Raises BadRequest."""
+        address = self._address
+        if "://" not in address:
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                address = str(json.loads(Path(address).read_text())["address"])
+        if not re.fullmatch(r"(tcp|tls|wss?)://\S+:\d+\S*", address):
+            raise BadRequest(
+                f"--dask {self._address}: not an address such as tcp://HOST:PORT, nor a "
+                "scheduler file"
+            )
+        settings = self._distributed.Security().get_connection_args("client")
+        if address.startswith("tls:") and settings["ssl_context"] is None:
+            raise BadRequest(
+                f"--dask {self._address}: needs the files of a certificate in Dask's configuration"
+            )
+        return address
+
     def _heard(self, event: tuple[float, Any]) -> None:
         """A worker asks for rows."""
         self._asked.put(event[1]["worker"])
 
     def _watch(self) -> None:
-        """Give every pack its end, and know which workers there are."""
-        looked = time.monotonic()
+        """Give every pack its end."""
         while not self._ended:
             self._wake.wait(LOOK)
             self._wake.clear()
-            if time.monotonic() - looked > LOOK:
-                self._look()
-                looked = time.monotonic()
+            landed = [flight for flight in list(self._flying) if self._landed(flight)]
             with self._lock:
-                flights, self._flying = self._flying, []
-                self._flying = [flight for flight in flights if not self._landed(flight)]
+                self._flying = [flight for flight in self._flying if flight not in landed]
+                self._busy -= {flight.task.key for flight in landed}
+                self._send()
+
+    def _survey(self) -> None:
+        """Know which workers there are; in a thread of its own, for one of them may not answer."""
+        while not self._ended:
+            time.sleep(LOOK)
+            self._look()
 
     def _look(self) -> None:
         """Who trains here. Workers are asked for their versions once."""
         try:
             found = self._client.scheduler_info(n_workers=-1)["workers"]
-            for address in found.keys() - self._known.keys():
-                answer = self._client.run(self._versions, workers=[address])
-                self._known[address] = self._fits(address, answer.get(address))
-        except Exception:  # a scheduler that is away raises what it likes; so does a lost worker
+        except Exception:  # a scheduler that is away raises what it likes
             found = {}
             if self._client.status == "closed" and not self._ended:
                 with suppress(BadRequest, StoreUnavailable):
                     self._client = self._connect()
+        for address in found.keys() - self._known.keys():
+            with suppress(Exception):  # it has gone again, which is nobody else's loss
+                answer = self._client.run(self._versions, workers=[address])
+                self._known[address] = self._fits(address, answer.get(address))
         self._usable = {a: w["nthreads"] for a, w in found.items() if self._known.get(a)}
 
     def _fits(self, address: str, theirs: dict[str, str] | None) -> bool:
@@ -192,7 +237,8 @@ class DaskExecutor:
     def _landed(self, flight: _Flight) -> bool:
         """Whether a pack has ended; its future is told."""
         status = flight.task.status
-        if status in PENDING and self._usable and time.monotonic() < flight.until:
+        there = not flight.workers.isdisjoint(self._usable)
+        if status in PENDING and there and time.monotonic() < flight.until:
             return False
         try:
             if status != "finished":

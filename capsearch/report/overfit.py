@@ -95,8 +95,9 @@ def turn_of(trial: Trial) -> Turn | None:
 
 def baselines(record: StudyRecord) -> list[Overfit]:
     """The baselines that were trained again, as the study file lists them."""
+    order = {each["name"]: n for n, each in enumerate(record.study.question["baseline"])}
     named = [(t.name, t) for t in record.trials if t.group == "baseline"]
-    return _described(record, named)
+    return _described(record, sorted(named, key=lambda pair: order.get(pair[0], 0)))
 
 
 def finalists(record: StudyRecord) -> list[Overfit]:
@@ -180,18 +181,8 @@ def _pace(one: Spread, two: Spread) -> str:
     if not two.differs(one) or not one.mean:
         return f"rises about as fast {at}"
     ratio = two.mean / one.mean
-    if ratio > 1.0:
-        return f"rises {ratio:.1f} times as fast {at}"
-    part = round(1.0 / ratio) if ratio > 0.095 else 0
-    if part == 1:
-        return f"rises somewhat more slowly {at}"
-    return f"rises at about {_PARTS.get(part, 'less than a tenth')} of that pace {at}"
-
-
-_PARTS = {
-    2: "half", 3: "a third", 4: "a fourth", 5: "a fifth", 6: "a sixth", 7: "a seventh",
-    8: "an eighth", 9: "a ninth", 10: "a tenth",
-}  # fmt: skip
+    much = f"{ratio:.1f} times as fast" if ratio > 1.0 else f"at {ratio:.0%} of that pace"
+    return f"rises {much} {at}"
 
 
 def _epochs(spread: Spread) -> str:

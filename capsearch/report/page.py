@@ -80,17 +80,10 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         pair=pair,
         words=overfit.in_words(*pair),
         baselines=baselines,
-        failed_baselines=_failed_baselines(record),
         finalists=overfit.finalists(record),
         bands=_bands(record),
         question=json.dumps(record.study.question, indent=2),
     )
-
-
-def _failed_baselines(record: StudyRecord) -> list[tuple[str, str]]:
-    """Name and reason of those that could not be trained."""
-    tried = [t for t in record.trials if t.group == "baseline" and t.outcome]
-    return [(t.name, t.outcome.reason) for t in tried if t.outcome and t.outcome.reason]
 
 
 def _bands(record: StudyRecord) -> list[dict[str, Any]]:
@@ -137,7 +130,7 @@ def _headline(record: StudyRecord) -> str:
     """What was found, as surely as it was."""
     network_ = described(record.choice.selected.candidate.units)
     if record.choice.undecided:
-        return f"Undecided, so the best is kept: {network_}"
+        return f"Undecided, so the best network is kept, {network_}"
     subject = network_[0].upper() + network_[1:]
     if record.uncertainty.undecided:
         return f"{subject} is probably enough"

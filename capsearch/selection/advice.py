@@ -98,7 +98,7 @@ def _needs(parts: Components, distance: float, level: float) -> str:
         return "it would take at least two fresh-seed runs of each that complete"
     rows = parts.rows_for(distance, level, parts.replicates)
     replicates = parts.replicates_for(distance, level)
-    examples = f"about {rows - parts.rows:,} more validation rows ({rows:,} in all)" if rows else ""
+    examples = _examples(rows, parts) if rows else ""
     seeds = _seeds(replicates, parts) if replicates else ""
     if rows and replicates:
         return f"it would take {examples} or {seeds}"
@@ -106,16 +106,19 @@ def _needs(parts: Components, distance: float, level: float) -> str:
         return f"it would take {examples}; more fresh-seed runs alone are not enough"
     if replicates:
         return f"it would take {seeds}; more validation rows alone are not enough"
-    both = [(n * r, r, n) for r in _multiples(parts) if (n := parts.rows_for(distance, level, r))]
+    more = [parts.replicates * 2**double for double in range(1, 6)]
+    both = [(n * r, r, n) for r in more if (n := parts.rows_for(distance, level, r))]
     if both:
         _, replicates, rows = min(both)
-        return f"it would take both {_seeds(replicates, parts)} and about {rows:,} validation rows"
+        return f"it would take both {_seeds(replicates, parts)} and {_examples(rows, parts)}"
     return "no reasonable number of validation rows and fresh-seed runs would be enough"
+
+
+def _examples(rows: int, parts: Components) -> str:
+    """Rounded up to two digits: an estimate knows no more."""
+    step = 10 ** max(len(str(rows)) - 2, 0)
+    return f"about {-(-rows // step) * step:,} validation rows instead of {parts.rows:,}"
 
 
 def _seeds(replicates: int, parts: Components) -> str:
     return f"{replicates:,} fresh-seed runs of each network instead of {parts.replicates}"
-
-
-def _multiples(parts: Components) -> list[int]:
-    return [parts.replicates * 2**double for double in range(1, 6)]

@@ -66,9 +66,13 @@ def _busy(storage: StudyStorage, key: str) -> str:
 def _file_lock(database: Database, key: str) -> ExitStack | None:
     stack = ExitStack()
     lock = FileLock(f"{database.file}.{key}.lock", is_singleton=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+
+    def acquire() -> bool:
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+        return lock.is_locked
+
+    if not database.retry(acquire):
         return None
     stack.callback(lock.release)
     return stack

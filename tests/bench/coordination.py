@@ -25,8 +25,9 @@ from capsearch.engines.registry import engine_id
 from capsearch.executors import Limits, Rows
 from capsearch.executors.dask import DaskExecutor
 from capsearch.records import Trial
-from capsearch.search import STRATEGIES, Dispatcher, Ladder, Listed, Plan, Question, job_of
+from capsearch.search import Dispatcher, Ladder, Listed, Plan, Question, job_of
 from capsearch.session import new_study
+from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyStorage, StudyWriter
 from tests.bench import study_cost
 from tests.bench.cluster import Cluster

@@ -21,6 +21,7 @@ from capsearch.data import cache
 from capsearch.records import Candidate, Job, Outcome, Trial, digest_of
 from capsearch.selection import CapacityCurve, choose, estimates_of, of_finalists
 from capsearch.spec import StudySpec
+from capsearch.spec.strategies import STRATEGIES
 from tests.bench.landscape import Landscape, milliseconds
 from tests.bench.oracle import STUDIES, Ground, Oracle
 
@@ -62,12 +63,12 @@ def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
 def settings(ground: Ground) -> str:
     """A hash of how all variants sample: searches by other settings are other searches."""
     names = [asking(ground, variant, 0).search.strategy for variant in VARIANTS]
-    return digest_of([search.STRATEGIES[name].as_dict() for name in names])[:8]
+    return digest_of([asdict(STRATEGIES[name]) for name in names])[:8]
 
 
 def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
     """The trials of a whole search, by the study's own plan."""
-    sampling = search.STRATEGIES[spec.search.strategy]
+    sampling = STRATEGIES[spec.search.strategy]
     plan = search.Ladder.of(search.Question(ground.study, spec, ground.space, sampling))
     ended = list[Trial]()
     while taken := plan.take():

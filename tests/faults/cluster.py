@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from tests.faults.place import trainers, until
 from tests.servers import free_port
 
@@ -33,7 +35,7 @@ class Cluster:
         self.folder, self._port = folder, free_port()
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
-        self.options: dict[int, tuple[str, ...]] = {n: () for n in range(workers)}
+        self.options: dict[int, tuple[str, ...]] = dict.fromkeys(range(workers), ())
         self.away: set[int] = set()  # workers that are not there, or not any more
         self.scheduler_away = False
         self._changing, self._ended = threading.Lock(), threading.Event()
@@ -89,6 +91,15 @@ class Cluster:
 
     def trainers(self) -> list[int]:
         return trainers(*self.pids())
+
+    def tree(self) -> list[int]:
+        """Every process of the workers."""
+        found = []
+        for pid in self.pids():
+            with suppress(psutil.Error):
+                below = psutil.Process(pid).children(recursive=True)
+                found += [pid, *(child.pid for child in below)]
+        return found
 
     def cache(self, number: int) -> Path:
         return self.folder / f"worker-{number}" / "cache"

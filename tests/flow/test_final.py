@@ -123,14 +123,23 @@ def test_a_model_that_is_kept_is_kept_once(evaluation: Evaluation, tmp_path: Pat
 def test_a_proof_is_asked_for_once_and_a_failure_is_no_reason_to_stop(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
-    dying = StandIn(dies=True)
-    evaluating = evaluation(dying)
+    dying = StandIn(dies=True), StandIn(dies=True)
+    evaluating = evaluation(*dying)
     assert evaluating.proof() is None
     for _ in range(2):
         evaluating.begin_proof(CHOICE.job, tmp_path)
-    assert dying.calls == ["get_ready", "prove"]
+    assert dying[0].calls == ["get_ready", "prove"]
     assert evaluating.proof() == Proof(None, 0, "out of memory")
+    assert dying[1].calls == ["get_ready", "prove"]
     assert evaluating.proof() is None
+
+
+def test_a_proof_whose_child_was_lost_is_made_by_another(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    evaluating = evaluation(StandIn(dies=True), StandIn(dies=False))
+    evaluating.begin_proof(CHOICE.job, tmp_path)
+    assert evaluating.proof() == StandIn(dies=False).result(Future[Any](), 1.0)
 
 
 def test_an_engine_that_is_keras_has_nothing_to_prove(
@@ -180,7 +189,9 @@ def test_kept_weights_give_the_stored_loss_and_are_scored_on_the_opened_rows(
     monkeypatch.setattr(SourceRef, "open", lambda _: source)
     final.get_ready(STUDY, SOURCE)
     task, _ = trained
+    (task.folder.parent / ".making-before").mkdir(parents=True)  # of a child that was killed
     final.keep_model(task)
+    assert list(task.folder.parent.iterdir()) == [task.folder]
     assert (task.folder / final.MODEL).is_file()
     assert source.opened == 0
     scored = final.score(STUDY.key, task.folder, OPENING)

@@ -1,5 +1,7 @@
 """When a network overfits is read off its curves, over its fresh seeds, and told as it is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +86,7 @@ def test_a_smaller_network_that_turns_later_and_rises_more_slowly() -> None:
         "epoch 4 (3 to 5 over 3 seeds), at a validation loss of 0.2800; from there its loss rises "
         "by 0.0120 per epoch. The smaller network (1 layer of 4 units, 4,000 parameters) starts to "
         "overfit later, after epoch 9 (8 to 10 over 3 seeds), at 0.2800, and its loss rises at "
-        "about a fourth of that pace (0.0030 per epoch)."
+        "25% of that pace (0.0030 per epoch)."
     )
 
 
@@ -93,9 +95,9 @@ def test_a_smaller_network_that_turns_later_and_rises_more_slowly() -> None:
     [
         ([(1, 0.03), (2, 0.03), (1, 0.03)], ["earlier", "rises 2.5 times as fast"]),
         ([(4, 0.012), (4, 0.013), (5, 0.011)], ["at about the same time", "rises about as fast"]),
-        ([(4, 0.009)] * 3, ["4 (in every one of 3 seeds)", "somewhat more slowly"]),
-        ([(4, 0.0001)] * 3, ["less than a tenth of that pace"]),
-        ([(4, 0.006)], ["4 (1 seed)", "about half of that pace"]),
+        ([(4, 0.009)] * 3, ["4 (in every one of 3 seeds)", "at 75% of that pace"]),
+        ([(4, 0.0001)] * 3, ["at 1% of that pace"]),
+        ([(4, 0.006)], ["4 (1 seed)", "at 50% of that pace"]),
     ],
 )
 def test_what_happened_is_told_from_the_numbers(
@@ -122,6 +124,11 @@ def test_one_network_is_not_compared_with_itself() -> None:
     assert in_words(ORIGINAL, network("smaller", (4, 0.01))).endswith(
         "The smaller network is the same one."
     )
+
+
+def test_baselines_come_as_the_study_file_lists_them() -> None:
+    stored = replace(RECORD, trials=tuple(sorted(RECORD.trials, key=lambda t: t.id)))
+    assert [o.name for o in baselines(stored)] == ["original", "smaller", "dropout", "L1 and L2"]
 
 
 def test_every_baseline_and_finalist_is_described_over_all_of_its_fresh_seeds() -> None:

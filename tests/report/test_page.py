@@ -174,11 +174,24 @@ def test_the_headline_is_no_surer_than_the_data() -> None:
     assert len({sure, likely, worse, kept}) == 4
     for line in (sure, likely, worse, kept):
         assert said in line
-        assert line.endswith(f": {chosen.parameters:,} parameters") or line == kept
+        assert line.endswith(f": {chosen.parameters:,} parameters")
     assert "enough" in sure
     assert "probably" in likely
     assert "worse than the best" in worse
     assert "Undecided" in kept
+
+
+def test_more_data_are_asked_for_only_where_they_can_help() -> None:
+    def stability(*, kept: bool) -> str:
+        choice = replace(RECORD.choice, undecided=kept)
+        uncertainty = replace(RECORD.uncertainty, undecided=True, advice="Another rule may.")
+        words = words_of(decided(RECORD, choice=choice, uncertainty=uncertainty))
+        return words[words.index("Stability.") : words.index("Test split.")]
+
+    assert "not enough data" in stability(kept=False)
+    assert "CS012" in stability(kept=False)
+    assert "not enough data" not in stability(kept=True)
+    assert "Another rule may." in stability(kept=True)
 
 
 def test_files_are_replaced_in_one_step(tmp_path: Path) -> None:

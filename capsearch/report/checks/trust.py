@@ -52,6 +52,6 @@ def same_as_keras(record: StudyRecord) -> Answer:
         return warning(f"the engine could not be compared with Keras: {proof.reason}")
     said = (
         f"trained for one epoch from the same weights, the engine and Keras differ by at most "
-        f"{proof.difference:.1e} in the loss of any of {proof.rows:,} validation rows"
+        f"{proof.difference:.2g} in the loss of any of {proof.rows:,} validation rows"
     )
     return warning(said) if proof.difference > ROUNDING else ok(said)
