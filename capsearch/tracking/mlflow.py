@@ -35,8 +35,8 @@ class MlflowTracker:
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # stdout is the result's
-        for noisy in ("alembic", "mlflow"):  # errors are ours to tell, in one line
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"  # errors are ours to tell, in one line
+        logging.getLogger("alembic").setLevel(logging.CRITICAL)
         self._uri, self._warn, self._may = uri, warn, may
         local = uri.startswith("sqlite")
         self._artifacts = (root / "artifacts").absolute().as_uri() if local else None

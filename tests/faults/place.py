@@ -65,8 +65,8 @@ class Place:
         self.root.mkdir(exist_ok=True)
         shutil.copy(empty, self.root / "mlflow.db")
 
-    def study(self, *options: str, threads: int = 1) -> subprocess.Popen[str]:
-        """`capsearch study`; what it prints is in files, by its place in line."""
+    def study(self, *options: str, threads: int = 1, **more: str) -> subprocess.Popen[str]:
+        """`capsearch study` with `more` in its environment; what it prints is in files."""
         number = len(self.started)
         environment = os.environ | {"CAPSEARCH_CACHE": str(self.cache), "COLUMNS": "80"}
         for name in ("MLFLOW_TRACKING_URI", "CAPSEARCH_STORAGE", "CAPSEARCH_ROOT"):
@@ -79,7 +79,7 @@ class Place:
         with self._file(number, "out").open("w") as out, self._file(number, "err").open("w") as err:
             process = subprocess.Popen(
                 [*command, "--threads", str(threads), *options],
-                cwd=self.folder, env=environment, text=True, stdout=out, stderr=err,
+                cwd=self.folder, env=environment | more, text=True, stdout=out, stderr=err,
             )  # fmt: skip
         self.started.append(process)
         return process

@@ -77,7 +77,7 @@ def halt(place: Place, process: subprocess.Popen[str]) -> None:
 
 
 def end_lock(place: Place) -> None:
-    """PostgreSQL ends the session that holds it; its file is removed, and another takes its name."""
+    """PostgreSQL ends the session that holds it; a file of that name is made anew."""
     if place.postgres:
         ended = place.ask(END_LOCK)
         assert [tuple(row) for row in ended] == [(True,)], ended

@@ -13,7 +13,7 @@ from tests.faults.place import Place, ending
 from tests.faults.race import check_ended_once, race, usurped
 from tests.servers import Postgres
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")

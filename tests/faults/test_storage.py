@@ -1,30 +1,32 @@
-"""Study storages that go away, fill up, lie about the time, or are damaged."""
+"""Study storages that go away, fill up, or are damaged."""
 
 import os
 import resource
-import signal
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tests.faults.crew import STUDY, Crew, check_counted_once, trained
 
 from capsearch.errors import CapsearchError, StoreUnavailable
-from capsearch.storage import StudyStore, database
-from capsearch.storage.tables import workers
+from capsearch.records import Trial
+from capsearch.search import Ladder
+from capsearch.storage import StudyStorage, database
+from tests.fakes import FakeExecutor, driven, question_of, study_of
 from tests.faults.checks import check_complete, check_tracking
-from tests.faults.kills import ending
-from tests.faults.place import QUICK, Place, until
+from tests.faults.place import Place, ending, until
 from tests.servers import Postgres
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.system
 
-PAST = workers.update().values(until=0.0, machine="another")
+STUDY = study_of()
+TRIALS = 12
 
 
 @pytest.fixture(scope="module")
@@ -34,70 +36,95 @@ def own() -> Iterator[Postgres]:
         yield started
 
 
+class Slow(FakeExecutor):
+    """Takes a moment for every pack."""
+
+    def tick(self) -> None:
+        time.sleep(0.05)
+        super().tick()
+
+
+@dataclass
+class Driver:
+    """A search of this process's own, in a thread, with trainings that only pretend."""
+
+    url: str
+    ended: list[Trial] = field(default_factory=list)
+    error: BaseException | None = None
+
+    def start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work)
+        thread.start()
+        return thread
+
+    def wait(self, thread: threading.Thread) -> list[Trial]:
+        """The trials; raises what ended the search."""
+        thread.join(120)
+        assert not thread.is_alive()
+        if self.error is not None:
+            raise self.error
+        return sorted(self.ended, key=lambda t: t.id)
+
+    def run(self) -> list[Trial]:
+        return self.wait(self.start())
+
+    def trained(self) -> int:
+        """How many trials are stored with an outcome."""
+        with closing(StudyStorage(self.url)) as storage:
+            return sum(t.outcome is not None for t in storage.trials(STUDY.key))
+
+    def _work(self) -> None:
+        try:
+            with closing(StudyStorage(self.url)) as storage:
+                plan = Ladder.of(question_of(), storage.trials(STUDY.key), TRIALS)
+                driven(plan, STUDY, storage, Slow(), pack=1)
+                self.ended = list(storage.trials(STUDY.key))
+        except BaseException as error:
+            self.error = error
+
+
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_server_that_is_restarted_in_the_middle_changes_nothing(
     own: Postgres, tmp_path: Path, mode: str
 ) -> None:
-    whole = Crew(f"sqlite:///{tmp_path / 'whole.db'}").run()
-    crew = Crew(own.database(f"restarted-{mode}"))
-    with closing(StudyStore(crew.url)) as store:
-        threads = crew.start()
-        assert until(lambda: trained(store) >= 4)
-        own.stop(mode)
-        time.sleep(1.0)
-        own.start()
-        assert crew.wait(threads) == whole
-        check_counted_once(store)
+    whole = Driver(f"sqlite:///{tmp_path / 'whole.db'}").run()
+    driver = Driver(own.database(f"restarted-{mode}"))
+    thread = driver.start()
+    assert until(lambda: driver.trained() >= 4)
+    own.stop(mode)
+    time.sleep(1.0)
+    own.start()
+    assert driver.wait(thread) == whole
+    assert len(whole) == TRIALS + 1
 
 
 def test_a_server_that_stays_away_ends_the_study_in_words_and_in_time(
-    postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 3.0)
+    monkeypatch.setattr(database, "AWAY", 3.0)
     with Postgres() as doomed:
-        crew = Crew(doomed.database("doomed"), size=2)
-        with closing(StudyStore(crew.url)) as store:
-            threads = crew.start()
-            assert until(lambda: trained(store) >= 2)
+        driver = Driver(doomed.database("doomed"))
+        thread = driver.start()
+        assert until(lambda: driver.trained() >= 2)
         doomed.stop("immediate")
         began = time.monotonic()
         with pytest.raises(StoreUnavailable, match="study storage postgresql") as caught:
-            crew.wait(threads)
+            driver.wait(thread)
         assert time.monotonic() - began < 15
         assert caught.value.exit_code == 5
         doomed.start()
-        resumed = Crew(crew.url).run()
-        with closing(StudyStore(crew.url)) as store:
-            assert len(check_counted_once(store)) == len(resumed) == 13
-
-
-@pytest.mark.parametrize("jumps", [1, 5])
-def test_a_clock_that_jumps_lets_no_trial_be_counted_twice(
-    postgres_server: Postgres, tmp_path: Path, jumps: int
-) -> None:
-    """Every lease seems to be over at once, and its holder on another machine."""
-    crew = Crew(postgres_server.database(f"jump-{jumps}"), lease=1.0)
-    with closing(StudyStore(crew.url)) as store:
-        threads = crew.start()
-        for number in range(jumps):
-            until(lambda: trained(store) >= 2 * number + 1 or crew.done.is_set())  # noqa: B023
-            store.database.write(lambda c: c.execute(PAST))
-        trials = crew.wait(threads)
-        outcomes = check_counted_once(store)
-    assert len(trials) == len(outcomes) == 13
-    if jumps == 1:  # a job is lost once at most, and trained again
-        assert trials == Crew(f"sqlite:///{tmp_path / 'whole.db'}").run()
+        resumed = Driver(driver.url).run()
+        assert len([t for t in resumed if t.outcome is not None]) == TRIALS + 1
 
 
 def test_a_disk_that_fills_up_costs_nothing_that_was_stored(tmp_path: Path) -> None:
     """A limit on the size of every file that the process writes stands for the disk."""
-    with ending(Place(tmp_path / "full", tmp_path / "cache", QUICK)) as place:
-        place.root.mkdir()  # MLflow's tables are there: half of them would be of no use to it
-        MlflowClient(f"sqlite:///{place.root / 'mlflow.db'}").search_experiments()
+    MlflowClient(f"sqlite:///{tmp_path / 'empty.db'}").search_experiments()
+    with ending(Place(tmp_path / "full", tmp_path / "cache")) as place:
+        place.with_store(tmp_path / "empty.db")  # half of its tables would be of no use
         process = place.study()
-        ended = "SELECT job FROM capsearch_job WHERE outcome IS NOT NULL"
-        assert until(lambda: place.ask(ended))
-        known = set(place.ask(ended))
+        assert until(lambda: place.ended)
+        known = place.ended
         full = (place.root / "studies.db-wal").stat().st_size // 2
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
         assert process.wait(300) == 5, place.said(process)
@@ -105,12 +132,9 @@ def test_a_disk_that_fills_up_costs_nothing_that_was_stored(tmp_path: Path) -> N
         assert "study storage sqlite:///" in said
         assert "disk I/O error" in said or "database or disk is full" in said
         assert "Traceback" not in said
-        assert set(place.ask(ended)) >= known
-        again = place.study()
-        assert again.wait(600) == 0, place.said(again)
-        found = check_complete(place)
-        assert not found.failed
-        check_tracking(place, found)
+        assert place.ended >= known
+        place.completed(place.study())
+        check_tracking(place, check_complete(place))
 
 
 @contextmanager
@@ -129,51 +153,28 @@ def as_nobody() -> Iterator[None]:
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with closing(StudyStore(f"sqlite:///{folder / 'there.db'}")) as store:
-            store.begin(STUDY)
+        with closing(StudyStorage(f"sqlite:///{folder / 'there.db'}")) as storage:
+            storage.begin(STUDY, "toy")
         folder.chmod(0o555)
         for url in (f"sqlite:///{folder / 'new.db'}", f"sqlite:///{folder / 'new' / 'new.db'}",
                     f"sqlite:///{folder / 'there.db'}"):  # fmt: skip
             with as_nobody(), pytest.raises(CapsearchError, match=name) as caught:
-                StudyStore(url)
+                StudyStorage(url)
             assert caught.value.exit_code in {2, 5}
         folder.chmod(0o755)
-        with closing(StudyStore(f"sqlite:///{folder / 'there.db'}")) as store:
-            assert store.row(STUDY) is not None
+        with closing(StudyStorage(f"sqlite:///{folder / 'there.db'}")) as storage:
+            assert storage.row(STUDY.key) is not None
 
 
 def test_a_damaged_file_is_said_to_be_damaged_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "s.db"
-    Crew(f"sqlite:///{file}", size=1).run()
+    Driver(f"sqlite:///{file}").run()
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = file.read_bytes()
     for damage in (b"no database at all" + whole[18:], whole[:4096] + os.urandom(8192)):
         file.write_bytes(damage)
         with pytest.raises(StoreUnavailable, match=r"(not a database|malformed)") as caught:
-            Crew(f"sqlite:///{file}", size=1).run()
+            Driver(f"sqlite:///{file}").run()
         assert caught.value.exit_code == 5
     assert file.read_bytes() == damage
-
-
-def test_a_leader_that_sleeps_through_its_lease_finds_the_study_led_by_another(
-    postgres_server: Postgres, tmp_path: Path
-) -> None:
-    """Its row says that it runs on another machine: nobody here can see that it lives."""
-    url = postgres_server.database("sleeper")
-    with ending(Place(tmp_path / "sleeper", tmp_path / "cache", QUICK, url)) as place:
-        sleeper = place.study("--lease", "2")
-        leads = "SELECT w.pid FROM capsearch_study s JOIN capsearch_worker w ON w.id = s.leader"
-        ended = "SELECT job FROM capsearch_job WHERE outcome IS NOT NULL"
-        assert until(lambda: len(place.ask(ended)) > 3 and place.ask(leads) == [(sleeper.pid,)])
-        sleeper.send_signal(signal.SIGSTOP)
-        place.change("UPDATE capsearch_worker SET machine = 'another'")
-        other = place.worker("--lease", "10")
-        assert until(lambda: place.ask(leads) == [(other.pid,)])
-        sleeper.send_signal(signal.SIGCONT)
-        for process in (sleeper, other):
-            assert process.wait(600) == 0, place.said(process)
-            assert "Traceback" not in place.said(process)
-        found = check_complete(place)
-        assert not found.failed
-        check_tracking(place, found)

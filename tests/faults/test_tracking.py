@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,8 @@ from mlflow import MlflowClient
 from capsearch.records import StudyRecord
 from capsearch.tracking.background import BackgroundTracker
 from capsearch.tracking.mlflow import MlflowTracker
-from tests.faults.kills import ending
 from tests.faults.outage import outage, undisturbed
-from tests.faults.place import JOBS, NAME, QUICK, SEARCH, Place, until
+from tests.faults.place import NAME, QUICK, SEARCH, Place, ending, until
 from tests.faults.proxy import Mood, Proxy
 from tests.faults.shown import shown
 from tests.samples import record_of
@@ -129,6 +130,7 @@ def place(tmp_path: Path, cache: Path) -> Iterator[Place]:
         yield started
 
 
+TRIALS = "SELECT count(*) FROM capsearch_trials"
 BROKEN = {
     "missing": 'raise ModuleNotFoundError("No module named mlflow")',
     "broken": 'raise AttributeError("module numpy has no attribute float_")',
@@ -143,7 +145,7 @@ def test_a_study_whose_mlflow_cannot_be_imported_ends_with_its_result(
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "__init__.py").write_text(BROKEN[how])
     path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    study = place.start("study", NAME, "--json", "--threads", "1", PYTHONPATH=path)
+    study = place.study(PYTHONPATH=path)
     assert study.wait(300) == 0, place.said(study)
     said = " ".join(place.said(study).split())
     assert "cannot be imported" in said
@@ -155,7 +157,7 @@ def test_a_study_whose_mlflow_cannot_be_imported_ends_with_its_result(
     assert again.wait(300) == 0, place.said(again)
     assert json.loads(place.printed(again))["tracking"]["run_id"]
     runs = "SELECT count(*) FROM runs WHERE lifecycle_stage = 'active' AND status != 'RUNNING'"
-    planned = place.ask(JOBS)[0][0]
+    planned = place.ask(TRIALS)[0][0]
     assert place.runs(runs)[0][0] == planned + 1
 
 
@@ -166,7 +168,9 @@ def test_a_study_whose_experiment_was_deleted_is_written_where_it_was(place: Pla
     experiment = client.get_experiment_by_name(f"capsearch/{NAME}")
     assert experiment is not None
     client.delete_experiment(experiment.experiment_id)
-    place.change("UPDATE capsearch_study SET tracking = NULL")  # as if it had been away before
+    with closing(sqlite3.connect(place.root / "studies.db")) as connection:
+        connection.execute("UPDATE capsearch_studies SET tracking = NULL")  # as if it had been away
+        connection.commit()
     again = place.study()
     assert again.wait(300) == 0, place.said(again)
     assert "does not answer" not in place.said(again)
@@ -181,4 +185,4 @@ def test_an_address_that_mlflow_can_never_use_ends_the_study_before_it_trains(
     study = place.study("--tracking-uri", uri)
     assert study.wait(120) == 2
     assert "--tracking-uri" in place.said(study)
-    assert place.ask(JOBS) in ([], [(0, 0)])
+    assert place.ask(TRIALS) in ([], [(0,)])

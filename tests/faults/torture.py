@@ -1,6 +1,6 @@
 """The long form of the fault injection: real studies killed at random, on SQLite and PostgreSQL.
 
-    make torture ARGS="--kills 100 --races 20 --seed 1"
+    make torture ARGS="--kills 120 --races 20 --seed 1"
 
 Every study is killed several times and then run to its end, where everything must hold that
 `tests.faults.checks` asks for. What fails keeps its folder, and the seed of a study repeats it.
@@ -11,29 +11,33 @@ import random
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import count
 from pathlib import Path
 from random import Random
 
 from mlflow import MlflowClient
 
-from tests.faults.checks import Ended, check_complete, check_tracking
-from tests.faults.kills import Crew, Kill, ending
+from tests.faults.checks import Ended
+from tests.faults.cluster import Cluster
+from tests.faults.kills import Disturber, Kill
 from tests.faults.outage import outage, undisturbed
-from tests.faults.place import LAST_LOOK, PHASES, QUICK, REPLICATES, SEARCH, Place
-from tests.faults.race import race
-from tests.place import STUDY
-from tests.servers import Postgres
+from tests.faults.place import DECIDED, PHASES, REPLICATES, SEARCH, Place, ending
+from tests.faults.race import check_ended_once, race, usurped
+from tests.servers import MlflowServer, Postgres
 
-EACH = 8  # kills in a study, at most
+EACH = 6  # kills in a study, at most
 SLOW = 5.0  # seconds to end that are worth a word
+KINDS = ("1 worker", "dask", "2 workers", "dask")  # of executor, by the study's number
 OUTAGES = [
     (how, *when)
-    for when in ((SEARCH, REPLICATES), (REPLICATES, LAST_LOOK), (LAST_LOOK, None))
+    for when in ((SEARCH, REPLICATES), (REPLICATES, DECIDED), (DECIDED, None))
     for how in (signal.SIGTERM, signal.SIGKILL)
 ]
 
@@ -46,38 +50,67 @@ class Torture:
     server: Postgres
     kills: list[Kill] = field(default_factory=list)
     studies: Counter[str] = field(default_factory=Counter)
+    outages: int = 0
+    began: float = field(default_factory=time.monotonic)
 
-    def place(self, name: str, question: str, *, postgres: bool) -> Place:
-        url = self.server.database(name) if postgres else None
-        return Place(self.folder / name, self.folder / "cache", question, url)
+    def place(self, name: str, *, postgres: bool, server: MlflowServer | None = None) -> Place:
+        place = Place(
+            self.folder / name, self.folder / "cache",
+            postgres=self.server.database(name) if postgres else None,
+            tracking=server.uri if server else None,
+            runs_file=server.folder / "server.db" if server else None,
+        )  # fmt: skip
+        place.with_store(self.folder / "empty.db")
+        return place
 
-    def undisturbed(self, question: str, name: str) -> Ended:
-        with ending(self.place(name, question, postgres=False)) as place:
-            process = place.study()
-            assert process.wait(1800) == 0, place.said(process)
-            found = check_complete(place)
-            check_tracking(place, found)
-            return found
+    def undisturbed(self) -> Ended:
+        with ending(self.place("undisturbed", postgres=False)) as place:
+            place.completed(place.study())
+            return check_ended_once(place)
 
-    def study(self, seed: int, kills: int, same: Ended) -> str:
-        """One study, killed up to so many times; how it ended."""
-        rng = Random(seed)
-        postgres = bool(seed % 2)
-        with ending(self.place(f"study-{seed}", STUDY, postgres=postgres)) as place:
-            if rng.random() < 0.75:  # else MLflow's tables are made while we kill
-                place.root.mkdir()
-                shutil.copy(self.folder / "empty.db", place.root / "mlflow.db")
-            crew = Crew(place, rng)
-            crew.disturb(kills)
-            self.kills += crew.kills
-            crew.finish()
-            found = check_complete(place, crew.losses, crew.child_deaths)
-            check_tracking(place, found)
-            where = "postgresql" if postgres else "sqlite"
-            how = f"{len(found.failed)} trials lost twice" if found.failed else "undisturbed"
-            assert found == same or found.failed, "another result, and no trial was lost"
-            self.studies[f"{where}: as one with {how}"] += 1
-            return f"{where}, {len(crew.kills)} kills, ended as {how}: {told(crew.kills)}"
+    def study(self, seed: int, same: Ended) -> None:
+        """One study, killed some times; it must end as undisturbed."""
+        rng, kind, postgres = Random(seed), KINDS[seed % 4], bool(seed // 4 % 2)
+        with ExitStack() as stack:
+            server = self._mlflow(seed, stack) if rng.random() < 0.25 else None
+            place = self.place(f"study-{seed}", postgres=postgres, server=server)
+            stack.enter_context(ending(place))
+            cluster, options = None, ("--workers", kind[0])
+            if kind == "dask":
+                cluster = stack.enter_context(Cluster(self.folder / f"cluster-{seed}"))
+                options = ("--dask", cluster.address)
+            disturber = Disturber(place, rng, options, cluster, server)
+            disturber.disturb(EACH)
+            self.kills += disturber.kills
+            disturber.finish()
+            assert check_ended_once(place) == same, "another result"
+        where = f"{'postgresql' if postgres else 'sqlite'}, {kind}"
+        self.studies[where] += 1
+        self.outages += disturber.outages
+        away = f", MLflow away {disturber.outages} times" if disturber.outages else ""
+        self.say(f"study {seed}: {where}{away}: as undisturbed after {told(disturber.kills)}")
+
+    def race(self, number: int, same: Ended) -> None:
+        """Two drivers at the same moment, on either storage; every fourth time to the end."""
+        with ending(self.place(f"race-{number}", postgres=bool(number % 2))) as place:
+            race(place)
+            if number % 4 == 0:
+                race(place, wait=True)
+                assert check_ended_once(place) == same
+        self.say(f"race {number + 1}: one ran, the other was told so")
+
+    def usurped(self, number: int, same: Ended) -> None:
+        postgres, late = bool(number % 2), number % 4 > 1
+        with ending(self.place(f"stopped-{number}", postgres=postgres)) as place:
+            assert usurped(place, late=late) == same
+        self.say(f"stopped driver {number + 1}: refused, and nothing doubled")
+
+    def outage(self, number: int, stays: object) -> None:
+        how, away, back = OUTAGES[number % len(OUTAGES)]
+        seen = outage(self.folder / f"outage-{number}", self.folder / "cache", how, away, back)
+        assert seen == stays, f"MLflow holds something else after {how.name} in {away}"
+        self.outages += 1
+        self.say(f"MLflow away from {away} to {back or 'after the end'}, {how.name}: the same")
 
     def show(self) -> None:
         """Kills by victim, signal and phase."""
@@ -87,69 +120,85 @@ class Torture:
             own = [k.phase for k in self.kills if (k.victim, k.signal.name) == row]
             counts = [own.count(phase) for phase in PHASES[:-1]] + [len(own)]
             print(f"| {row[0]} | {row[1]} |" + "".join(f" {count} |" for count in counts))
-        slowest = max(
-            (k.seconds for k in self.kills if k.code is not None and k.signal != signal.SIGKILL),
-            default=0.0,
-        )
-        print(f"\nslowest end after SIGTERM or SIGINT: {slowest:.1f} s")
-        for how, count in sorted(self.studies.items()):
-            print(f"{count} studies on {how}")
+        asked = [k for k in self.kills if k.victim == "driver" and k.signal != signal.SIGKILL]
+        slowest = max((k.seconds for k in asked), default=0.0)
+        print(f"\nslowest end of a driver after SIGTERM or SIGINT: {slowest:.1f} s")
+        for how, number in sorted(self.studies.items()):
+            print(f"{number} studies on {how}")
+
+    def say(self, line: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+        print(f"[{minutes:3d} min {seconds:02d} s] {line}", flush=True)
+
+    def _mlflow(self, seed: int, stack: ExitStack) -> MlflowServer:
+        folder = self.folder / f"mlflow-{seed}"
+        folder.mkdir()
+        shutil.copy(self.folder / "empty.db", folder / "server.db")
+        server = MlflowServer(folder)
+        server.start()
+        stack.callback(server.stop)
+        return server
 
 
 def told(kills: list[Kill]) -> str:
     """In order; with the time that it took when that was long."""
     slow = [f" ({k.seconds:.0f} s)" if k.seconds > SLOW else "" for k in kills]
     said = [f"{k.victim} {k.signal.name} in {k.phase}" for k in kills]
-    return ", ".join(map("".join, zip(said, slow, strict=True)))
+    return ", ".join(map("".join, zip(said, slow, strict=True))) or "no kill"
+
+
+def abreast(jobs: int, work: Callable[[int], None], numbers: Iterable[int]) -> None:
+    """Work on so many numbers at a time; the first error ends all."""
+    waiting, taking = iter(numbers), threading.Lock()
+
+    def worker() -> None:
+        while True:
+            with taking:
+                number = next(waiting, None)
+            if number is None:
+                return
+            work(number)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for ended in [pool.submit(worker) for _ in range(jobs)]:
+            ended.result()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="torture")
-    parser.add_argument("--kills", type=int, default=100, help="at least so many")
-    parser.add_argument("--races", type=int, default=20, help="of 8 workers and one study command")
+    parser.add_argument("--kills", type=int, default=120, help="at least so many")
+    parser.add_argument("--races", type=int, default=20, help="of two study commands")
+    parser.add_argument("--stops", type=int, default=4, help="drivers that sleep through their end")
     parser.add_argument("--outages", type=int, default=6, help="of an MLflow server in a study")
-    parser.add_argument("--workers", type=int, default=8, help="in a race")
+    parser.add_argument("--jobs", type=int, default=1, help="studies at a time")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked = parser.parse_args()
     # A shell's background job ignores SIGINT, and so would all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="capsearch-torture-"))
+    folder = Path(tempfile.mkdtemp(prefix="capsearch-torture-"))
     print(f"torture: seed {asked.seed}, in {folder}", flush=True)
     MlflowClient(f"sqlite:///{folder / 'empty.db'}").search_experiments()
     with ExitStack() as stack:
         torture = Torture(folder, stack.enter_context(Postgres()))
-        seed = asked.seed
-        same = torture.undisturbed(STUDY, "undisturbed") if asked.kills else None
-        while len(torture.kills) < asked.kills:
-            assert same is not None
-            each = min(EACH, asked.kills - len(torture.kills))
-            said = torture.study(seed, each, same)
-            print(f"{_minutes(began)} study {seed}: {said}", flush=True)
-            seed += 1
+        same = torture.undisturbed()
+
+        def more() -> Iterable[int]:
+            for seed in count(asked.seed):
+                if len(torture.kills) >= asked.kills:
+                    return
+                yield seed
+
+        abreast(asked.jobs, lambda seed: torture.study(seed, same), more())
         torture.show()
-        fair = torture.undisturbed(QUICK, "fair") if asked.races else None
-        for number in range(asked.races):
-            place = torture.place(f"race-{number}", QUICK, postgres=True)
-            with ending(place):
-                place.root.mkdir()
-                shutil.copy(folder / "empty.db", place.root / "mlflow.db")
-                assert race(place, asked.workers) == fair
-            print(f"{_minutes(began)} race {number + 1}: one opening, one report", flush=True)
+        abreast(asked.jobs, lambda number: torture.race(number, same), range(asked.races))
+        abreast(asked.jobs, lambda number: torture.usurped(number, same), range(asked.stops))
         stays = undisturbed(folder / "stays", folder / "cache") if asked.outages else None
-        for number, (how, away, back) in zip(range(asked.outages), cycle(OUTAGES), strict=False):
-            seen = outage(folder / f"outage-{number}", folder / "cache", how, away, back)
-            assert seen == stays, f"MLflow holds something else after {how.name} in {away}"
-            print(f"{_minutes(began)} MLflow away from {away} to {back or 'after the end'}, "
-                  f"{how.name}: the same runs, metrics and files", flush=True)  # fmt: skip
+        abreast(asked.jobs, lambda number: torture.outage(number, stays), range(asked.outages))
+        spent = int(time.monotonic() - torture.began)
     shutil.rmtree(folder)
-    print(f"torture: all is well, {len(torture.kills)} kills, {asked.races} races, "
-          f"{asked.outages} outages, "
-          f"seed {asked.seed}, {_minutes(began)}")  # fmt: skip
-
-
-def _minutes(began: float) -> str:
-    minutes, seconds = divmod(int(time.monotonic() - began), 60)
-    return f"[{minutes:3d} min {seconds:02d} s]"
+    print(f"torture: all is well, {len(torture.kills)} kills, {asked.races} races, {asked.stops} "
+          f"stopped drivers, MLflow away {torture.outages} times, seed {asked.seed}, "
+          f"{spent // 60} min {spent % 60:02d} s")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from tests.fakes import outcome_of
 from tests.place import STUDY, Place, check_whole, lasting, until
 from tests.samples import record_of
 
-CUT = "SELECT cut FROM capsearch_study"
+CUT = "SELECT cut FROM capsearch_studies"
 EARLY = "the search ended before its budget of 60 trials"
 
 

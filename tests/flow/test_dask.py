@@ -17,7 +17,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.place import Place, ending, trainers, until
 from tests.servers import free_port
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.system
 OTHER_VERSION = "import capsearch; capsearch.__version__ = '0.0.9'"
 NO_CAPSEARCH = "import sys; sys.modules['capsearch'] = None"
 
@@ -72,7 +72,7 @@ def test_workers_that_share_nothing_give_the_same_result_though_one_dies_and_one
         assert process.poll() is None, place.said(process)
         late = cluster.add()
         until(lambda: process.poll() is not None or cluster.cache(late).exists())
-        assert not trainers(process.pid) or place.phase() != "search"  # only the final evaluation
+        assert len(trainers(process.pid)) <= 1  # of the final evaluation: it trains nothing
         place.completed(process)
         check_same(place, same)
         rows = [sorted(p.name for p in cluster.cache(n).glob("rows/*")) for n in (1, late)]

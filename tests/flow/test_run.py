@@ -30,9 +30,9 @@ from capsearch.selection import RULES, rules
 from capsearch.session import former_digest, require_decision, stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
-from tests.tracking.memory import MemoryTracker
 from tests.fakes import FakeEngine, spec_of, study_of
 from tests.storage.test_openings import FORMER
+from tests.tracking.memory import MemoryTracker
 
 SCORE = {
     "loss": 0.5, "loss_low": 0.4, "loss_high": 0.6, "accuracy": 0.8, "accuracy_low": 0.7,

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from capsearch.errors import BadRequest
-from capsearch.study import _opened
+from capsearch.session import check_name
 from capsearch.tracking.mlflow import MlflowTracker
-from tests.fakes import spec_of
 from tests.place import STUDY, Place, lasting
 from tests.samples import record_of
 from tests.servers import Postgres, free_port
@@ -83,7 +82,7 @@ def test_a_password_in_the_storages_address_is_seen_nowhere(
     assert run.returncode == 0, run.stderr
     assert lasting(json.loads(run.stdout)) == lasting(done[1])
     assert silent(run.stdout + run.stderr)
-    assert any("capsearch\0worker" in command for command in commands)
+    assert any("capsearch.engines.child" in command for command in commands)
     assert silent("".join(commands))
     for file in place.folder.rglob("*"):  # MLflow's database and artifacts, reports, models
         if file.is_file():
@@ -129,8 +128,7 @@ def test_a_storage_that_lets_nobody_in_is_named_without_its_password(
     [
         ("study", "--storage"),
         ("study", "--tracking-uri"),
-        ("worker", "--storage"),
-        ("worker", "--tracking-uri"),
+        ("test", "--storage"),
         ("report", "--storage"),
         ("list", "--storage"),
         ("ui", "--tracking-uri"),
@@ -151,7 +149,7 @@ def test_a_study_of_a_hostile_name_is_refused_wherever_the_name_comes_from(
     place: Place, name: str
 ) -> None:
     with pytest.raises(BadRequest, match="a study is named by its file"):
-        _opened(name, spec_of(), None, None)  # type: ignore[arg-type]  # it must not get so far
+        check_name(name)
     if "/" not in name and len(name) > 0:
         (place.folder / f"{name}.toml").write_text(STUDY)
         process = place.start("study", f"./{name}.toml")

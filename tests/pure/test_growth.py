@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capsearch.records import Candidate, Curve, Job, Outcome, RungEvidence, Trial
-from capsearch.search.growth import PATIENCE, WINDOW, best_of, evidence_of, paired_gain, reach
+from capsearch.search.growth import best_of, evidence_of, paired_gain, reach
+from capsearch.spec.strategies import PATIENCE, WINDOW
 
 
 def trial(losses: Sequence[float] | None, units: int = 4) -> Trial:
