@@ -115,7 +115,7 @@ class Dispatcher:
                         f"no worker was there to train for {self.patience:.0f} s. Run the same "
                         "command again to continue"
                     )
-                self._collect(tell, keep)
+                self._collect(tell)
         except BaseException:
             self._give_back()
             raise
@@ -154,15 +154,12 @@ class Dispatcher:
         """Started twice and never ended: were it lost again, it should not take others along."""
         return self.starts.get(job.key, 0) > 1
 
-    def _collect(self, tell: OnTrial, keep: bool) -> None:
-        """Hear of what has ended. Free slots are filled first: storing and asking take time."""
+    def _collect(self, tell: OnTrial) -> None:
         if not self._flying:
             time.sleep(LOOK)
         done, _ = wait(self._flying, LOOK, FIRST_COMPLETED)
-        ended = [(future, self._flying.pop(future)) for future in done]
-        if ended:
-            self._submit(keep)
-        for future, pack in ended:
+        for future in done:
+            pack = self._flying.pop(future)
             try:
                 results = future.result()
             except Lost:
