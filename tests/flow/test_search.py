@@ -11,6 +11,7 @@ import pytest
 from capsearch import search
 from capsearch.records import Curve, Outcome, Trial
 from capsearch.search import rounds
+from capsearch.search.strategies import sampler_of
 from capsearch.selection import frontier, of_finalists
 from capsearch.spec.strategies import Sampling
 from capsearch.storage import StudyStorage
@@ -107,7 +108,7 @@ def test_a_resumed_search_reads_its_draws_and_asks_for_open_rounds_only(
     storage: StudyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve trials in three rounds of four, all of which are asked in the first moment."""
-    asked, sampler_of = list[tuple[int, int]](), rounds.sampler_of
+    asked = list[tuple[int, int]]()
 
     def count(sampling: Sampling, seed: int, part: int, number: int, size: int) -> Any:
         asked.append((part, number))
