@@ -243,7 +243,7 @@ def test_the_last_size_bands_say_why_no_larger_sizes_were_searched() -> None:
     assert "Gain over smaller sizes" not in words_of(RECORD)
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_a_browser_shows_the_page_without_a_complaint(tmp_path: Path) -> None:
     browser = shutil.which("chromium")
     assert browser, "Chromium is not installed (Debian package chromium)"
