@@ -164,7 +164,7 @@ def test_no_worker_that_can_be_used_ends_in_3_with_the_reason(place: Place, tmp_
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        (f"tcp://127.0.0.1:{free_port()}", 5),
+        pytest.param(f"tcp://127.0.0.1:{free_port()}", 5, id="nobody there"),
         ("nowhere at all", 2),
         ("tcp://", 2),
         ("foo://127.0.0.1:1", 2),

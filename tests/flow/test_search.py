@@ -146,7 +146,7 @@ def test_finalists_are_trained_again_with_fresh_seeds_shared_orders_and_their_ow
     assert len(replicates) == 2 * len(frontier(trials)) >= 6
     assert len({t.id for t in replicates}) == len(replicates)
     assert not {t.job.seed for t in replicates} & {t.job.seed for t in trials}
-    assert len({t.job.order for t in replicates}) == 2
+    assert len({t.job.shuffle_seed for t in replicates}) == 2
     half = len(replicates) // 2
     assert [t.id[-2:] for t in replicates] == ["/1"] * half + ["/2"] * half
 

@@ -84,6 +84,6 @@ def _row(trial: Trial) -> list[Any]:
     assert outcome is not None
     return [
         trial.id, trial.rung, list(c.units), c.l1, c.l2, c.dropout, c.learning_rate, c.batch_size,
-        c.optimizer, trial.job.seed, trial.job.order, trial.job.epochs, outcome.best_epoch,
+        c.optimizer, trial.job.seed, trial.job.shuffle_seed, trial.job.epochs, outcome.best_epoch,
         outcome.val_loss if outcome.complete else None, outcome.reason,
     ]  # fmt: skip
