@@ -201,12 +201,14 @@ def _waited(line: Path) -> float:
 def check_code(kill: Kill, said: str) -> None:
     """128 + the signal within ten seconds, in words; -9 after SIGKILL.
 
-    Before the program has begun (the interpreter itself starts), a signal ends it as any other.
+    Before the program has begun and after it has said all (the interpreter itself starts or ends),
+    a signal ends it as any other.
     """
     assert "Traceback" not in said or kill.code == -signal.SIGINT, said
     if kill.signal == signal.SIGKILL:
         assert kill.code == -signal.SIGKILL
         return
     assert kill.seconds < GRACE, kill
-    legal = {128 + kill.signal} | ({-kill.signal} if kill.phase == STARTING else set())
+    outside = kill.phase == STARTING or "\nReport " in said
+    legal = {128 + kill.signal} | ({-kill.signal} if outside else set())
     assert kill.code in legal, (kill, said)
