@@ -69,6 +69,7 @@ class Dispatcher:
     _waiting: deque[Job] = field(default_factory=deque)
     _open: dict[str, list[Trial]] = field(default_factory=dict)  # trials may share a job
     _flying: dict["Future[Sequence[Trained]]", Pack] = field(default_factory=dict)
+    _started: set[str] = field(default_factory=set)  # jobs whose latest start has no end yet
 
     @property
     def open(self) -> int:
@@ -114,7 +115,7 @@ class Dispatcher:
                         f"no worker was there to train for {self.patience:.0f} s. Run the same "
                         "command again to continue"
                     )
-                self._collect(tell, keep)
+                self._collect(tell)
         except BaseException:
             self._give_back()
             raise
@@ -145,6 +146,7 @@ class Dispatcher:
             self.ledger.start([job.key for job in jobs])
             for job in jobs:
                 self.starts[job.key] = self.starts.get(job.key, 0) + 1
+                self._started.add(job.key)
             pack = Pack(self.engine, tuple(jobs), self.rows, self.limits, keep)
             self._flying[self.executor.submit(pack, self.trained + len(self._flying))] = pack
 
@@ -152,19 +154,17 @@ class Dispatcher:
         """Started twice and never ended: were it lost again, it should not take others along."""
         return self.starts.get(job.key, 0) > 1
 
-    def _collect(self, tell: OnTrial, keep: bool) -> None:
-        """Hear of what has ended. Free slots are filled first: storing and asking take time."""
+    def _collect(self, tell: OnTrial) -> None:
         if not self._flying:
             time.sleep(LOOK)
         done, _ = wait(self._flying, LOOK, FIRST_COMPLETED)
-        ended = [(future, self._flying.pop(future)) for future in done]
-        if ended:
-            self._submit(keep)
-        for future, pack in ended:
+        for future in done:
+            pack = self._flying.pop(future)
             try:
                 results = future.result()
             except Lost:
                 for job in pack.jobs:
+                    self._started.discard(job.key)
                     self._enqueue(job, tell)
                 continue
             for job, result in zip(pack.jobs, results, strict=True):
@@ -180,6 +180,7 @@ class Dispatcher:
 
     def _settle(self, job: Job, result: Trained, tell: OnTrial) -> None:
         self.ledger.end(job.key, result.outcome, result.outputs, result.weights)
+        self._started.discard(job.key)
         self.outcomes[job.key] = result.outcome
         self.trained += 1
         for trial in self._open.pop(job.key):
@@ -187,7 +188,6 @@ class Dispatcher:
 
     def _give_back(self) -> None:
         """Trainings that an ordered end interrupts were not lost: nobody counts them."""
-        flying = [job.key for pack in self._flying.values() for job in pack.jobs]
         with suppress(CapsearchError):
-            if flying:
-                self.ledger.give_back(flying)
+            if self._started:
+                self.ledger.give_back(self._started)

@@ -179,7 +179,7 @@ def test_a_scheduler_that_stays_away_ends_in_3_and_the_study_can_go_on(
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        (f"tcp://127.0.0.1:{free_port()}", 5),
+        pytest.param(f"tcp://127.0.0.1:{free_port()}", 5, id="nobody there"),
         ("nowhere at all", 2),
         ("tcp://", 2),
         ("foo://127.0.0.1:1", 2),
