@@ -1,6 +1,6 @@
 """Every stand-in of the test suite: engines and executors that pretend, a source of toy rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from random import Random
@@ -111,12 +111,14 @@ class FakeExecutor:
     die_after: int | None = None
     packs: list[Pack] = field(default_factory=list)  # all that were submitted
     flying: list[tuple[Pack, "Future[Sequence[Trained]]"]] = field(default_factory=list)
+    dead: bool = False
 
     def open(self, rows: RowsRef) -> None:
         pass
 
     def submit(self, pack: Pack, priority: int) -> "Future[Sequence[Trained]]":
         if self.die_after is not None and len(self.engine.trained) >= self.die_after:
+            self.dead = True
             raise KeyboardInterrupt
         assert len(self.flying) < self.slots, "more packs are submitted than can train"
         self.packs.append(pack)
@@ -143,10 +145,21 @@ class FakeExecutor:
         pass
 
 
+class MortalWriter(StudyWriter):
+    """Of a driver that gives nothing back once its executor says that it is dead."""
+
+    executor: Executor
+
+    def give_back(self, jobs: Collection[str]) -> None:
+        if not getattr(self.executor, "dead", False):
+            super().give_back(jobs)
+
+
 def dispatcher_of(study: Study, storage: StudyStorage, executor: Executor) -> Dispatcher:
     """The next driver of this study, begun now: it knows what is stored, as `run` does it."""
     storage.begin(study, "toy")
-    writer, known = StudyWriter(storage, study), storage.trials(study.key)
+    writer, known = MortalWriter(storage, study), storage.trials(study.key)
+    writer.executor = executor
     return Dispatcher(
         executor=executor,
         ledger=writer,

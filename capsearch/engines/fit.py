@@ -63,7 +63,7 @@ def _train(job: Job, data: SearchData) -> Trained:
     # Not `PyDataset.on_epoch_end`: Keras also calls that after its look at the first batches.
     shuffling = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, _: batches.reorder(
-            row_order(job.order, epoch, len(data.train))
+            row_order(job.shuffle_seed, epoch, len(data.train))
         )
     )
     history = model.fit(

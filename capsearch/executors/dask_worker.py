@@ -9,7 +9,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from capsearch.executors.base import Lost, Pack, Unusable
 from capsearch.executors.train import Guard
 from capsearch.executors.wire import trained_to_bytes
 
+IDLE = 5.0  # seconds that a child waits for another pack
 ASK_AGAIN = 30.0  # seconds after which rows that have not come are asked for again
 GOOD, LOST, UNUSABLE = b"+", b"?", b"!"  # how an answer begins
 _own = threading.local()  # each thread of a worker has one child of its own
@@ -43,7 +45,8 @@ def train(task: bytes) -> bytes:
         check = _still_wanted()
         pack = decode(Pack, text)
         folder = _rows(pack.rows, topic, check)
-        return GOOD + trained_to_bytes(_guard(pack).train_pack(pack, folder, check))
+        with _using(pack) as guard:
+            return GOOD + trained_to_bytes(guard.train_pack(pack, folder, check))
     except Lost as loss:
         return LOST + str(loss).encode()
     except (CapsearchError, OSError) as error:
@@ -98,15 +101,26 @@ def _writable(folder: Path) -> None:
         ) from None
 
 
-def _guard(pack: Pack) -> Guard:
-    """The child of this thread, a new one for another engine or other limits."""
+@contextmanager
+def _using(pack: Pack) -> Iterator[Guard]:
+    """The child of this thread, a new one for another engine or other limits.
+
+    It ends when no pack has come for a while: its driver may be gone.
+    """
     asked = (pack.engine, pack.limits.threads)
-    if getattr(_own, "asked", None) != asked:
-        if hasattr(_own, "guard"):
+    if (idle := getattr(_own, "idle", None)) is not None:
+        idle.cancel()
+        idle.join()  # it may be at work just now
+        if _own.asked != asked:
             _own.guard.close()
+    if idle is None or _own.guard.closed:
         _own.asked, _own.guard = asked, Guard(pack.engine, pack.limits)
-    guard: Guard = _own.guard
-    return guard
+    try:
+        yield _own.guard
+    finally:
+        _own.idle = threading.Timer(IDLE, _own.guard.close)
+        _own.idle.daemon = True
+        _own.idle.start()
 
 
 def _worker() -> Any:

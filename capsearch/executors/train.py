@@ -69,6 +69,10 @@ class Guard:
         except ChildFailed:
             return [self._again(pack, number, folder, check) for number in range(len(pack.jobs))]
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         """End the process, whatever it trains."""
         with self._changing:

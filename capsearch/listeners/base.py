@@ -3,7 +3,7 @@
 Calls may come from several threads: MLflow is written in the background, and warns from there.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # somebody listens before anything slow is imported
     from capsearch.records import Trial
@@ -46,6 +46,6 @@ class Listener(Protocol):
 class Silent:
     """Nobody listens."""
 
-    def _ignore(self, *_: object, **__: object) -> None: ...
+    def _ignore(self, *_: Any, **__: Any) -> None: ...
 
     phase = trial = note = warn = result = failed = _ignore

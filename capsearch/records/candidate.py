@@ -73,16 +73,17 @@ class Candidate:
 class Job:
     """What an engine is asked to do: train one candidate, from one seed, for so many epochs.
 
-    `seed` makes the initial weights and the dropout masks, `order` the order of the rows in every
-    epoch. Jobs with the same replicate share their order, so that an engine may train them side by
-    side on the same batches. `stop_on` says which validation rows stop training: with "half", one
-    half of them does, and the losses of the outcome are those of the other half. `engine` and
-    `data` name what trains and the rows it trains on, so that outcomes of two kinds never mix.
+    `seed` makes the initial weights and dropout masks, `shuffle_seed` the order of the rows in
+    every epoch. Jobs with the same replicate share their order, so that an engine may train them
+    side by side on the same batches. `stop_on` says which validation rows stop training: with
+    "half", one half of them does, and the losses of the outcome are those of the other half.
+    `engine` and `data` name what trains and the rows it trains on, so that outcomes of two kinds
+    never mix.
     """
 
     candidate: Candidate
     seed: int
-    order: int
+    shuffle_seed: int
     epochs: int
     patience: int
     stop_on: StopOn = "all"
@@ -101,7 +102,7 @@ class Job:
             {
                 "candidate": self.candidate.as_dict(),
                 "seed": self.seed,
-                "order": self.order,
+                "order": self.shuffle_seed,
                 "epochs": self.epochs,
                 "patience": self.patience,
             }

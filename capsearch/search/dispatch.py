@@ -69,6 +69,7 @@ class Dispatcher:
     _waiting: deque[Job] = field(default_factory=deque)
     _open: dict[str, list[Trial]] = field(default_factory=dict)  # trials may share a job
     _flying: dict["Future[Sequence[Trained]]", Pack] = field(default_factory=dict)
+    _started: set[str] = field(default_factory=set)  # jobs whose latest start has no end yet
 
     @property
     def open(self) -> int:
@@ -145,6 +146,7 @@ class Dispatcher:
             self.ledger.start([job.key for job in jobs])
             for job in jobs:
                 self.starts[job.key] = self.starts.get(job.key, 0) + 1
+                self._started.add(job.key)
             pack = Pack(self.engine, tuple(jobs), self.rows, self.limits, keep)
             self._flying[self.executor.submit(pack, self.trained + len(self._flying))] = pack
 
@@ -162,6 +164,7 @@ class Dispatcher:
                 results = future.result()
             except Lost:
                 for job in pack.jobs:
+                    self._started.discard(job.key)
                     self._enqueue(job, tell)
                 continue
             for job, result in zip(pack.jobs, results, strict=True):
@@ -177,6 +180,7 @@ class Dispatcher:
 
     def _settle(self, job: Job, result: Trained, tell: OnTrial) -> None:
         self.ledger.end(job.key, result.outcome, result.outputs, result.weights)
+        self._started.discard(job.key)
         self.outcomes[job.key] = result.outcome
         self.trained += 1
         for trial in self._open.pop(job.key):
@@ -184,7 +188,6 @@ class Dispatcher:
 
     def _give_back(self) -> None:
         """Trainings that an ordered end interrupts were not lost: nobody counts them."""
-        flying = [job.key for pack in self._flying.values() for job in pack.jobs]
         with suppress(CapsearchError):
-            if flying:
-                self.ledger.give_back(flying)
+            if self._started:
+                self.ledger.give_back(self._started)

@@ -23,7 +23,7 @@ def tables_of(curve: CapacityCurve, replicates: Sequence[Trial]) -> tuple[LossTa
         outcome = trial.outcome
         if outcome and outcome.val_losses is not None and trial.candidate.key in tables:
             losses = outcome.val_losses.astype(np.float64)
-            tables[trial.candidate.key][trial.job.order] = losses
+            tables[trial.candidate.key][trial.job.shuffle_seed] = losses
     return tuple(tables[p.candidate.key] for p in curve.points)
 
 

@@ -26,7 +26,7 @@ def params_of(trial: Trial) -> dict[str, str]:
     job = trial.job
     values: dict[str, Any] = settings_of(trial.candidate) | {"units": trial.candidate.label}
     values |= {"layers": len(trial.candidate.units), "parameters": trial.parameters}
-    values |= {"seed": job.seed, "order": job.order, "epochs": job.epochs}
+    values |= {"seed": job.seed, "order": job.shuffle_seed, "epochs": job.epochs}
     return {name: str(value) for name, value in (values | {"patience": job.patience}).items()}
 
 

@@ -53,7 +53,7 @@ def watch(job: Job, batches: Batches) -> np.ndarray:
     seen: list[np.ndarray] = []
     best, best_loss = 0, math.inf
     for epoch in range(job.epochs):
-        plan, losses = batches.plan(job.order, size, epoch), np.empty(
+        plan, losses = batches.plan(job.shuffle_seed, size, epoch), np.empty(
             len(batches.data.validation), np.float32
         )  # fmt: skip
         train_epoch(batches.train, plan, net, rule, min(size, rows), epoch * -(-rows // size))

@@ -47,7 +47,7 @@ class Member:
 
     @classmethod
     def of(cls, job: Job, batches: Batches) -> "Member":
-        plan = batches.plan(job.order, BATCH_SIZE, 0)
+        plan = batches.plan(job.shuffle_seed, BATCH_SIZE, 0)
         return cls(network(job, batches.features, sparse=True), rule_of(job), batches, plan)
 
     def epoch(self, **changes: Any) -> None:

@@ -56,6 +56,6 @@ def drawn(count: int, seed: int) -> list[Candidate]:
 def jobs_of(candidates: Sequence[Candidate], epochs: int, seed: int = 0) -> list[Job]:
     """Jobs that no early stopping ends, on batches of one order."""
     return [
-        Job(candidate, 1000 * seed + number, order=1, epochs=epochs, patience=epochs)
+        Job(candidate, 1000 * seed + number, shuffle_seed=1, epochs=epochs, patience=epochs)
         for number, candidate in enumerate(candidates)
     ]

@@ -20,7 +20,7 @@ from capsearch.scoring import CLIP
 from tests.contracts.engine import SMALL
 from tests.engines import fragile
 from tests.engines.fragile import job
-from tests.fakes import PACKED, ToySource, toy_data
+from tests.fakes import PACKED, ToySource, outcome_of, toy_data
 
 Start = Callable[..., Executor]
 ROOT = Path(__file__).parents[2]
@@ -68,9 +68,7 @@ class ExecutorContract:
     def test_results_come_in_the_order_of_the_jobs(self, start: Start, rows: Rows) -> None:
         jobs = [job(units) for units in (3, 1, 4, 2, 9)]
         trained = result(start(fragile.ID), pack_of(jobs, rows))
-        assert [t.outcome.val_loss for t in trained] == [
-            fragile.outcome_of(j).val_loss for j in jobs
-        ]
+        assert [t.outcome.val_loss for t in trained] == [outcome_of(j).val_loss for j in jobs]
 
     def test_more_packs_than_there_is_room_for_wait(self, start: Start, rows: Rows) -> None:
         executor = start(fragile.ID)
@@ -101,6 +99,7 @@ class ExecutorContract:
             for one, other in zip(ours.weights, theirs.weights, strict=True):
                 np.testing.assert_array_equal(one, other)
             assert ours.outputs is not None
+            assert ours.outcome.val_losses is not None
             assert ours.outputs.dtype == np.float32
             p = np.clip(ours.outputs.astype(np.float64), CLIP, 1 - CLIP)
             losses = -(y * np.log(p) + (1 - y) * np.log1p(-p))

@@ -31,7 +31,7 @@ def test_sparse_rows_train_as_a_hand_written_loop_on_dense_rows_does(name: str) 
     model.compile(optimizer(candidate), keras.losses.BinaryCrossentropy(from_logits=True))
     x, y, seen = dense_of(data.train), data.train.y, []
     for epoch in range(3):
-        order = row_order(asked.order, epoch, len(y))
+        order = row_order(asked.shuffle_seed, epoch, len(y))
         for start in range(0, len(y), 64):
             picked = order[start : start + 64]
             model.train_on_batch(x[picked], y[picked, None])

@@ -86,7 +86,7 @@ def losses_of_keras(
     everything = [np.ones((len(data.validation), width), np.float32) for width in candidate.units]
     training, validation = [], []
     for epoch in range(asked.epochs):
-        order, total = row_order(asked.order, epoch, len(y)), 0.0
+        order, total = row_order(asked.shuffle_seed, epoch, len(y)), 0.0
         for begin in range(0, len(y), size):
             rows, step = order[begin : begin + size], step + 1
             drawn = masks(candidate, widths, seed, step, len(rows))

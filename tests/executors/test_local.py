@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import psutil
 import pytest
@@ -76,7 +77,7 @@ def test_of_packs_that_wait_the_lowest_priority_goes_first(
 ) -> None:
     ended, lock = list[int](), threading.Lock()
 
-    def end(number: int) -> None:
+    def end(number: int, _: object) -> None:
         with lock:
             ended.append(number)
 
@@ -84,7 +85,7 @@ def test_of_packs_that_wait_the_lowest_priority_goes_first(
     time.sleep(0.2)
     for priority in (3, 1, 2):
         future = executor.submit(pack_of([job(priority)], rows), priority)
-        future.add_done_callback(lambda _, priority=priority: end(priority))
+        future.add_done_callback(partial(end, priority))
         futures.append(future)
     for future in futures:
         future.result(30)

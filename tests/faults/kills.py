@@ -116,13 +116,13 @@ class Disturber:
         elif most > MOST:
             time.sleep(1.0)  # let it train
         elif victim == "driver":
-            self._kill_driver(number)
+            self.kill_driver(number)
         elif victim == "worker":
             self._kill_worker(number)
         else:
             self._kill_scheduler(number)
 
-    def _kill_driver(self, number: signal.Signals) -> None:
+    def kill_driver(self, number: signal.Signals) -> None:
         process = self.start()
         if process.poll() is not None:
             return

@@ -90,8 +90,9 @@ def check_ended_once(place: Place) -> Ended:
     """One opening, one report, one model; MLflow as the storage."""
     found = check_complete(place)
     check_tracking(place, found)
-    for folder in ("reports", "artifacts"):
-        assert len(list((place.root / folder).rglob("report.html"))) == 1, folder
+    files = place.runs_file.parent if place.runs_file else place.root
+    for folder in (place.root / "reports", files / "artifacts"):
+        assert len(list(folder.rglob("report.html"))) == 1, folder
     models = [folder.name for folder in (place.root / "models").glob(f"{NAME}-*/*")]
     assert models == [job for (job,) in place.ask("SELECT choice FROM capsearch_opening")]
     return found

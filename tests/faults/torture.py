@@ -10,9 +10,11 @@ import argparse
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -147,9 +149,9 @@ def told(kills: list[Kill]) -> str:
     return ", ".join(map("".join, zip(said, slow, strict=True))) or "no kill"
 
 
-def abreast(jobs: int, work: Callable[[int], None], numbers: Iterable[int]) -> None:
-    """Work on so many numbers at a time; the first error ends all."""
-    waiting, taking = iter(numbers), threading.Lock()
+def abreast(jobs: int, work: Callable[[int], None], numbers: Iterable[int]) -> int:
+    """Work on so many numbers at a time; returns how many went wrong, which the others survive."""
+    waiting, taking, wrong = iter(numbers), threading.Lock(), list[int]()
 
     def worker() -> None:
         while True:
@@ -157,11 +159,16 @@ def abreast(jobs: int, work: Callable[[int], None], numbers: Iterable[int]) -> N
                 number = next(waiting, None)
             if number is None:
                 return
-            work(number)
+            try:
+                work(number)
+            except Exception:
+                wrong.append(number)
+                print(f"WRONG: {work.__name__} {number}\n{traceback.format_exc()}", flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         for ended in [pool.submit(worker) for _ in range(jobs)]:
             ended.result()
+    return len(wrong)
 
 
 def main() -> None:
@@ -188,13 +195,27 @@ def main() -> None:
                     return
                 yield seed
 
-        abreast(asked.jobs, lambda seed: torture.study(seed, same), more())
+        def study(seed: int) -> None:
+            torture.study(seed, same)
+
+        def races(number: int) -> None:
+            torture.race(number, same)
+
+        def stopped(number: int) -> None:
+            torture.usurped(number, same)
+
+        def away(number: int) -> None:
+            torture.outage(number, stays)
+
+        wrong = abreast(asked.jobs, study, more())
         torture.show()
-        abreast(asked.jobs, lambda number: torture.race(number, same), range(asked.races))
-        abreast(asked.jobs, lambda number: torture.usurped(number, same), range(asked.stops))
+        wrong += abreast(asked.jobs, races, range(asked.races))
+        wrong += abreast(asked.jobs, stopped, range(asked.stops))
         stays = undisturbed(folder / "stays", folder / "cache") if asked.outages else None
-        abreast(asked.jobs, lambda number: torture.outage(number, stays), range(asked.outages))
+        wrong += abreast(asked.jobs, away, range(asked.outages))
         spent = int(time.monotonic() - torture.began)
+    if wrong:
+        sys.exit(f"torture: {wrong} went wrong, seed {asked.seed}; see above, and {folder}")
     shutil.rmtree(folder)
     print(f"torture: all is well, {len(torture.kills)} kills, {asked.races} races, {asked.stops} "
           f"stopped drivers, MLflow away {torture.outages} times, seed {asked.seed}, "

@@ -111,6 +111,7 @@ def test_a_scheduler_that_is_ended_and_started_again_changes_nothing(
 def test_nothing_trains_on_the_workers_soon_after_the_driver_was_ended(
     place: Place, same: Ended, tmp_path: Path, how: signal.Signals
 ) -> None:
+    """Neither a pack, nor the process that waits for the next one."""
     with Cluster(tmp_path / "cluster") as cluster:
         process = place.study(*on(cluster))
         assert until(lambda: place.flying and cluster.trainers())
@@ -163,7 +164,7 @@ def test_no_worker_that_can_be_used_ends_in_3_with_the_reason(place: Place, tmp_
 @pytest.mark.parametrize(
     ("address", "code"),
     [
-        (f"tcp://127.0.0.1:{free_port()}", 5),
+        pytest.param(f"tcp://127.0.0.1:{free_port()}", 5, id="nobody there"),
         ("nowhere at all", 2),
         ("tcp://", 2),
         ("foo://127.0.0.1:1", 2),

@@ -139,7 +139,8 @@ def test_a_proof_whose_child_was_lost_is_made_by_another(
 ) -> None:
     evaluating = evaluation(StandIn(dies=True), StandIn(dies=False))
     evaluating.begin_proof(CHOICE.job, tmp_path)
-    assert evaluating.proof() == StandIn(dies=False).result(Future[Any](), 1.0)
+    found: object = evaluating.proof()
+    assert found == StandIn(dies=False).result(Future[Any](), 1.0)
 
 
 def test_an_engine_that_is_keras_has_nothing_to_prove(

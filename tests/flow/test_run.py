@@ -321,6 +321,7 @@ def test_fresh_seeds_may_be_added_and_whichever_stands_for_the_choice_can_be_tes
             for verdict in more.record.verdicts.values():
                 assert storage.weights(more.record.study.key, verdict.job.key) is not None
     assert len(representatives) > 1
+    assert more.record is not None
     assert {e.replicates for e in more.record.estimates} == {5}
     opened = flow()
     assert opened.record is not None

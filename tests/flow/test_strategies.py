@@ -12,10 +12,10 @@ import pytest
 from capsearch import search
 from capsearch.records import Trial
 from capsearch.search import rounds
-from capsearch.search.growth import WINDOW
 from capsearch.search.ladder import shares
+from capsearch.search.strategies import sampler_of
 from capsearch.spec import StudySpec
-from capsearch.spec.strategies import STRATEGIES, Sampling
+from capsearch.spec.strategies import STRATEGIES, WINDOW, Sampling
 from capsearch.storage import StudyStorage
 from tests.fakes import FakeEngine, FakeExecutor, LevelEngine, driven, question_of, spec_of
 
@@ -157,7 +157,7 @@ def test_a_strategy_without_rungs_draws_from_the_whole_space(url: str, strategy:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_argument_of_a_sampler_is_one_that_optuna_still_knows(strategy: str) -> None:
     sampling = STRATEGIES[strategy]
-    assert type(rounds.sampler_of(sampling, 0, 1, 2, 4)).__name__ == sampling.sampler
+    assert type(sampler_of(sampling, 0, 1, 2, 4)).__name__ == sampling.sampler
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -170,7 +170,7 @@ def test_a_stored_sampling_is_read_back_equal(strategy: str) -> None:
 def test_every_trial_is_drawn_once_however_often_the_search_is_cut(
     url: str, strategy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn, sampler_of = list[tuple[int, int]](), rounds.sampler_of
+    drawn = list[tuple[int, int]]()
 
     def count(sampling: Sampling, seed: int, part: int, number: int, size: int) -> Any:
         drawn.append((part, number))

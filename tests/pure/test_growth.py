@@ -14,7 +14,7 @@ from capsearch.spec.strategies import PATIENCE, WINDOW
 
 def trial(losses: Sequence[float] | None, units: int = 4) -> Trial:
     """A trial with these losses per row; a failed one without."""
-    job = Job(Candidate((units,)), seed=1, order=1, epochs=1, patience=1)
+    job = Job(Candidate((units,)), seed=1, shuffle_seed=1, epochs=1, patience=1)
     if losses is None:
         return Trial("search/0/0", "search", 0, "x", job, units, Outcome.failed("diverged"))
     rows, mean = np.array(losses, np.float32), float(np.mean(losses))

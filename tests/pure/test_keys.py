@@ -54,7 +54,7 @@ def test_a_job_has_the_key_it_always_had_with_and_without_engine_and_rows() -> N
     assert JOB.key == "19a3be458802dbb925d9888d"
     named = Job.of(Candidate((16, 16)), engine="packed/1/cpu", data="0" * 16, **more)
     assert named.key == "96928bac2bf40b803d7c2eb5"
-    assert (named.seed, named.order) == (JOB.seed, JOB.order)
+    assert (named.seed, named.shuffle_seed) == (JOB.seed, JOB.shuffle_seed)
     assert Job.of(Candidate((16, 16)), engine="", data="", stop_on="all", **more).key == JOB.key
 
 

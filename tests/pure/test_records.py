@@ -45,17 +45,17 @@ def test_seeds_depend_on_the_study_the_candidate_and_the_replicate_alone(
     assert job() == job()
     assert job(epochs=6).seed == job().seed
     assert job(replicate=replicate + 1).seed != job().seed
-    assert job(study_seed=1).order != job().order
+    assert job(study_seed=1).shuffle_seed != job().shuffle_seed
     other = Job.of(Candidate((9, 9, 9, 9)), study_seed=0, replicate=replicate, epochs=3, patience=2)
-    assert other.order == job().order
+    assert other.shuffle_seed == job().shuffle_seed
 
 
 def test_jobs_that_differ_in_anything_have_other_keys() -> None:
-    job = Job(Candidate((4,)), seed=1, order=2, epochs=11, patience=3)
+    job = Job(Candidate((4,)), seed=1, shuffle_seed=2, epochs=11, patience=3)
     others = [
         replace(job, candidate=Candidate((4,), l1=1e-9)),
-        replace(job, seed=12, order=2, epochs=1),
-        replace(job, seed=2, order=1),
+        replace(job, seed=12, shuffle_seed=2, epochs=1),
+        replace(job, seed=2, shuffle_seed=1),
         replace(job, patience=31),
         replace(job, stop_on="half"),
         replace(job, engine="packed/1/cpu"),
@@ -72,7 +72,7 @@ def test_a_failure_has_a_kind_and_says_what_it_is_unless_it_is_told_better() -> 
 
 
 def test_failures_are_counted_by_their_kind_the_most_frequent_first() -> None:
-    job = Job(Candidate((4,)), seed=1, order=2, epochs=1, patience=1)
+    job = Job(Candidate((4,)), seed=1, shuffle_seed=2, epochs=1, patience=1)
     ended = [
         Outcome.failed("timeout"),
         Outcome.failed("diverged", "diverged: loss became NaN or infinite at epoch 2"),

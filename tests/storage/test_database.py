@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from capsearch.errors import BadRequest, StoreUnavailable
 from capsearch.storage import Database, StudyStorage
-from capsearch.storage import database as database_module
 
 
 class _Sqlite(Exception):
@@ -33,7 +32,7 @@ def test_a_database_that_comes_back_in_time_is_asked_again(
     with closing(StudyStorage(f"sqlite:///{tmp_path / 's.db'}", told.append)) as storage:
         fails = iter([True] * 7 + [False] * 99)
         waited: list[float] = []
-        monkeypatch.setattr(database_module.time, "sleep", waited.append)
+        monkeypatch.setattr("capsearch.storage.database.time.sleep", waited.append)
 
         def asking(connection: sa.Connection) -> int:
             return int(failing("database is locked")(connection)) if next(fails) else 7

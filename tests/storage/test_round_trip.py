@@ -50,7 +50,8 @@ candidates = st.builds(
     optimizer=st.sampled_from(["adam", "sgd"]),
 )
 jobs = st.builds(
-    Job, candidates, seed=COUNT, order=COUNT, epochs=st.integers(1, 99), patience=st.integers(1, 9),
+    Job, candidates, seed=COUNT, shuffle_seed=COUNT, epochs=st.integers(1, 99),
+    patience=st.integers(1, 9),
     stop_on=st.sampled_from(["all", "half"]), engine=TEXT, data=TEXT,
 )  # fmt: skip
 failures = st.builds(

@@ -47,7 +47,7 @@ class PackedEngine:
 
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
         """One result a job, in the order of the jobs. The plans of the data are kept for later."""
-        orders = {job.order for job in jobs}
+        orders = {job.shuffle_seed for job in jobs}
         batches = self._begin(orders, data)
         longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate))
         running = {i: self._pool.submit(_train, jobs[i], batches) for i in longest_first}
@@ -83,7 +83,7 @@ def _train(job: Job, batches: Batches) -> Trained:
     losses, unread = (np.empty(len(look.labels), np.float32) for look in (judging, stopping))
     best, best_loss, kept = 0, math.inf, (net.kernel, net.rest, losses)
     for epoch in range(job.epochs):
-        plan = batches.plan(job.order, size, epoch)
+        plan = batches.plan(job.shuffle_seed, size, epoch)
         steps = epoch * -(-rows // size)
         epochs.append(
             (
