@@ -150,7 +150,9 @@ class DaskExecutor:
         self._wake.set()
 
     def shutdown(self) -> None:
-        self._ended = True
+        with self._lock:
+            self._ended = True
+            self._held.clear()  # or what is cancelled would make room for it
         self._wake.set()
         self._asked.put(None)
         with suppress(Exception):  # the scheduler may be gone
