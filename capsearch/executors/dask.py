@@ -6,6 +6,7 @@ reach an open scheduler can run code on it: use TLS, as Dask's own configuration
 """
 
 import json
+import logging
 import re
 import threading
 import time
@@ -80,6 +81,8 @@ class DaskExecutor:
             import distributed  # an extra: only this executor needs it
         except ImportError:
             raise BadRequest("--dask: needs the extra: pip install 'capsearch[dask]'") from None
+        for noisy in ("distributed", "distributed.client"):  # losses are expected, and ours to tell
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self._distributed, self._address, self._warn = distributed, address, warn
         self._versions, self._train, self._put_piece = _entries()
         self._topic = f"capsearch-{uuid.uuid4().hex}"
@@ -147,7 +150,9 @@ class DaskExecutor:
         self._wake.set()
 
     def shutdown(self) -> None:
-        self._ended = True
+        with self._lock:
+            self._ended = True
+            self._held.clear()  # or what is cancelled would make room for it
         self._wake.set()
         self._asked.put(None)
         with suppress(Exception):  # the scheduler may be gone

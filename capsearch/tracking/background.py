@@ -1,12 +1,15 @@
 """A tracker that writes in a thread of its own, so that training never waits for a server."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 from capsearch.errors import CapsearchError
 from capsearch.records import Study, StudyRecord, Tracking, Trial
 from capsearch.tracking.base import May, Tracker, always
+
+ENDING = 3.0  # seconds that what is being written has, when the process ends
 
 
 class BackgroundTracker:
@@ -41,10 +44,16 @@ class BackgroundTracker:
     def close(self) -> None:
         """Drop what waits (the next run finds it missing) and close the tracker."""
         self._stopping = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if wait(self._running(), ENDING).not_done:  # it imports MLflow, or a server is deaf
+            return
         self._stopping = False
         if not self._made.cancelled() and self._made.exception() is None:
             self._made.result().close()
+
+    def _running(self) -> "list[Future[Any]]":
+        calls: list[Future[Any]] = [self._made, *self._queued]
+        return [call for call in calls if call.running()]
 
     def _allowed(self) -> bool:
         try:

@@ -53,8 +53,8 @@ class Disturber:
 
     @property
     def victims(self) -> tuple[str, ...]:
-        local = ("driver", "driver", "driver", "child")
-        return ("driver", "driver", "child", "worker", "scheduler") if self.cluster else local
+        local = ("driver", "driver", "child")
+        return ("driver", "child", "worker", "worker", "scheduler") if self.cluster else local
 
     def start(self) -> subprocess.Popen[str]:
         """The driver; another one when the last was killed."""
@@ -69,6 +69,8 @@ class Disturber:
             self.start()
             target = max(target, PHASES.index(self.place.phase()))
             target = min(target + self.rng.choice((0, 0, 0, 1, 1)), len(PHASES) - 2)
+            if self.rng.random() < 0.8:  # else it may be hit while it starts
+                until(lambda: self._leads() or self._reached(len(PHASES) - 1))
             until(lambda: self._reached(target))  # noqa: B023 - it is called at once
             if self.rng.random() < 0.3:  # strike while something trains
                 until(lambda: self.place.flying or self._reached(target + 1), 60.0, 0.01)  # noqa: B023
@@ -92,6 +94,9 @@ class Disturber:
         """Whether the study is in this phase, or its driver has ended."""
         ended = self.driver is None or self.driver.poll() is not None
         return ended or PHASES.index(self.place.phase()) >= target
+
+    def _leads(self) -> bool:
+        return self.driver is not None and self.place.driver == self.driver.pid
 
     def _disturb_mlflow(self) -> None:
         if self.server is None:
@@ -201,12 +206,14 @@ def _waited(line: Path) -> float:
 def check_code(kill: Kill, said: str) -> None:
     """128 + the signal within ten seconds, in words; -9 after SIGKILL.
 
-    Before the program has begun (the interpreter itself starts), a signal ends it as any other.
+    Before the program has begun and after it has said all (the interpreter itself starts or ends),
+    a signal ends it as any other.
     """
     assert "Traceback" not in said or kill.code == -signal.SIGINT, said
     if kill.signal == signal.SIGKILL:
         assert kill.code == -signal.SIGKILL
         return
     assert kill.seconds < GRACE, kill
-    legal = {128 + kill.signal} | ({-kill.signal} if kill.phase == STARTING else set())
+    outside = kill.phase == STARTING or "\nReport " in said
+    legal = {128 + kill.signal} | ({-kill.signal} if outside else set())
     assert kill.code in legal, (kill, said)

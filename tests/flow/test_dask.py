@@ -161,6 +161,21 @@ def test_no_worker_that_can_be_used_ends_in_3_with_the_reason(place: Place, tmp_
         assert "Traceback" not in said
 
 
+def test_a_scheduler_that_stays_away_ends_in_3_and_the_study_can_go_on(
+    place: Place, same: Ended, tmp_path: Path
+) -> None:
+    with Cluster(tmp_path / "cluster") as cluster:
+        process = place.study(*on(cluster, "--worker-timeout", "3"))
+        assert until(lambda: place.flying and cluster.trainers())
+        cluster.scheduler_away = True
+        assert cluster.scheduler is not None
+        cluster.scheduler.kill()
+        assert process.wait(60) == 3, place.said(process)
+        assert "Traceback" not in place.said(process)
+        place.completed(place.study())
+        check_same(place, same)
+
+
 @pytest.mark.parametrize(
     ("address", "code"),
     [
