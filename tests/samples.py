@@ -1,5 +1,7 @@
 """A finished study made of plain numbers: 8 rungs, 3 trials each, 4 baselines, some failures."""
 
+from functools import cache
+
 from capsearch import search, spec
 from capsearch.families.space import bands
 from capsearch.records import (
@@ -25,6 +27,7 @@ from capsearch.session import new_study
 from tests.fakes import PACKED, Dice, outcome_of, profile_of
 
 
+@cache
 def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) -> StudyRecord:
     """The record of a study on 10,000 features; the second trial of every rung diverged."""
     asked = spec.read(spec.shipped()["imdb"], lambda _: [])

@@ -39,6 +39,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(target.glob("*.whl")))
 
 
+@pytest.mark.integration
 def test_the_wheel_holds_every_module_study_and_template(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     ours = [p for p in tracked() if p.is_relative_to(ROOT / "capsearch")]
@@ -46,6 +47,7 @@ def test_the_wheel_holds_every_module_study_and_template(wheel: zipfile.ZipFile)
     assert {f"capsearch/studies/{p.name}" for p in (ROOT / "studies").glob("*.toml")} <= names
 
 
+@pytest.mark.integration
 def test_the_wheel_names_its_command_and_its_sources(wheel: zipfile.ZipFile) -> None:
     entry = next(n for n in wheel.namelist() if n.endswith("entry_points.txt"))
     text = wheel.read(entry).decode()

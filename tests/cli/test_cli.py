@@ -10,6 +10,8 @@ import pytest
 
 from capsearch import spec
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 SCRIPT = """
 import contextlib, gc, os, time, weakref
 from capsearch import signals

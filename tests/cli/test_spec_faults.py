@@ -12,6 +12,8 @@ from capsearch import spec
 from capsearch.data.cache import default_root
 from capsearch.errors import BadRequest
 
+pytestmark = pytest.mark.integration
+
 STUDY = spec.shipped()["imdb"].read_text()
 HOMELESS = """
 import pwd, runpy

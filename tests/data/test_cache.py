@@ -119,6 +119,7 @@ def at(root: Path) -> Path:
     return cache.prepare(ToySource(), "toy", root).folder
 
 
+@pytest.mark.integration
 def test_processes_that_prepare_and_repair_at_once_all_succeed(tmp_path: Path) -> None:
     for i in range(10):
         (at(tmp_path / str(i)) / "train-y.npy").write_bytes(b"garbage")
@@ -151,6 +152,7 @@ def test_a_sources_own_failure_is_not_blamed_on_the_cache(tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.integration
 def test_prepared_imdb_is_found_without_pandas_scikit_learn_or_keras(tmp_path: Path) -> None:
     code = """
 import sys

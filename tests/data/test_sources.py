@@ -32,7 +32,12 @@ def fake_download() -> tuple[keras_imdb.Reviews, keras_imdb.Reviews]:
     return reviews(200), reviews(50)
 
 
-@pytest.fixture(params=["imdb", "rotten_tomatoes", "keras_imdb"])
+BUILT_IN = [
+    pytest.param("imdb", marks=pytest.mark.integration), "rotten_tomatoes", "keras_imdb"
+]  # fmt: skip
+
+
+@pytest.fixture(params=BUILT_IN)
 def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Source:
     monkeypatch.setattr(keras_imdb, "download", fake_download)
     return open_source({"source": request.param, **SMALL})
@@ -61,6 +66,7 @@ def test_the_same_options_give_the_same_rows(source: Source) -> None:
     assert source.identity() == source.identity()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ["imdb", "rotten_tomatoes", "keras_imdb"])
 def test_another_seed_gives_another_split_and_the_same_one_the_same(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -83,6 +89,7 @@ def test_repeats_of_the_official_test_split_are_counted(monkeypatch: pytest.Monk
     assert shared["train/test"] + shared["validation/test"] == 2
 
 
+@pytest.mark.integration
 def test_imdb_has_the_known_size_and_no_text_in_two_splits() -> None:
     profile = open_source({"source": "imdb"}).profile()
     assert profile.sizes == {"train": 15_000, "validation": 5_000, "test": 5_000}

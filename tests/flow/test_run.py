@@ -6,6 +6,7 @@ What is real is the storage, the search, the choice and the seal.
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from capsearch.listeners import Silent
 from capsearch.records import Opening, Proof, StudyRecord, TestScore, Trial
 from capsearch.report.page import ReportFiles
 from capsearch.run import StudyResult, run
-from capsearch.selection import RULES, rules
+from capsearch.selection import RULES, rules, uncertainty_of
 from capsearch.session import former_digest, require_decision, stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
@@ -116,6 +117,7 @@ def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setattr(run_module, "open_tracker", lambda *_: made.tracker)
     monkeypatch.setattr(run_module, "FinalEvaluation", FakeFinal)
     monkeypatch.setattr(driver, "write", written)
+    monkeypatch.setattr(driver, "uncertainty_of", partial(uncertainty_of, resamples=50))
     return made
 
 

@@ -73,7 +73,7 @@ def test_what_is_suggested_does_not_depend_on_the_size_of_a_pack(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("survived", [5, 18, 30, 37])
+@pytest.mark.parametrize("survived", [5, 30])
 def test_a_search_that_is_cut_goes_on_to_the_very_same_trials(
     url: str, tmp_path: Path, strategy: str, survived: int
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_search_that_is_cut_goes_on_to_the_very_same_trials(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_the_order_in_which_many_workers_end_does_not_matter(
     url: str, tmp_path: Path, strategy: str, seed: int
 ) -> None:

@@ -7,6 +7,8 @@ from capsearch.selection import Contrasts
 from tests.bench import peers, selection
 from tests.bench.worlds import NOISES, SIZES, Cell, Noise, World, draw, worlds
 
+pytestmark = pytest.mark.integration  # thousands of studies are simulated
+
 STUDIES = 300
 SHAPES = {world.name: world for world in worlds()}
 LOW, MIDDLE, HIGH, UNEVEN = NOISES

@@ -224,6 +224,7 @@ json.dump({
 """
 
 
+@pytest.mark.integration
 def test_a_new_setting_is_one_more_entry_in_its_familys_list() -> None:
     run = subprocess.run(
         [sys.executable, "-c", MADE_UP], cwd=ROOT, capture_output=True, text=True, check=False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AliasChoices, Field
 
@@ -332,6 +332,7 @@ def asked(settings: dict[str, Any], data: dict[str, Any] | None = None) -> spec.
     return spec.StudySpec.model_validate({"data": data or {}, "space": SPACE} | settings)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text() | st.just("$float"), TOML), SETTINGS)
 def test_a_stored_question_gives_the_same_study_back(
     data: dict[str, Any], settings: dict[str, Any]

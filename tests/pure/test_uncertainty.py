@@ -177,6 +177,7 @@ def test_the_advice_says_what_cannot_help(seed: float, example: float, says: str
     assert says in advice
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("rule", ["one_std_err", "non_inferiority"])
 def test_a_thousand_resamples_of_ten_finalists_take_less_than_a_second(rule: str) -> None:
     losses = tables([0.28 + 0.1 * 0.4**k for k in range(10)], rows=5_000)

@@ -18,6 +18,7 @@ from capsearch.words import described, network
 from tests.programs import require
 from tests.samples import decision_of, record_of
 
+pytestmark = pytest.mark.integration  # figures take their time
 RECORD = record_of()
 PLACE = Tracking("sqlite:///mlruns/mlflow.db", "1", "abc123", "capsearch-imdb/1")
 

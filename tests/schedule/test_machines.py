@@ -147,6 +147,7 @@ def test_the_script_is_sound_to_shellcheck(tmp_path: Path) -> None:
     assert (found.returncode, found.stdout) == (0, "")
 
 
+@pytest.mark.integration
 def test_dask_itself_knows_the_options() -> None:
     script = container_command(manifest())[2].replace("\\\n", " ")
     for command in ("scheduler", "worker"):

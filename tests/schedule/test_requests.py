@@ -23,6 +23,7 @@ printable = st.text(st.characters(exclude_categories=["Cc", "Cn", "Cs"]))
 texts = st.lists(st.one_of(st.sampled_from(HOSTILE), printable), max_size=4).map("".join)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("form", "machines"), [*((form, 1) for form in FORMATS), ("kubernetes", 3)]
 )
@@ -57,6 +58,7 @@ def test_the_command_is_word_for_word_the_one_intended(
     assert len(found) == len(wanted) or (form == "cron" and found[len(wanted)].startswith(">>"))
 
 
+@pytest.mark.integration
 @given(st.text(st.characters(exclude_categories=["Cs"])), texts)
 def test_a_study_file_reaches_a_pod_as_it_is(text: str, name: str) -> None:
     request = request_of(study=f"/a/{name}.toml", name=name, study_text=text)

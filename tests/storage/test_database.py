@@ -86,6 +86,7 @@ def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path) -> None:
     assert damaged.read_bytes() == b"this is no database" * 100
 
 
+@pytest.mark.integration
 def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
     with pytest.raises(StoreUnavailable) as caught:
         StudyStorage("postgresql+psycopg://me:s3cret@127.0.0.1:9/none?connect_timeout=2")
