@@ -115,11 +115,11 @@ def test_a_driver_that_dies_gives_nothing_back_and_its_successor_begins_again(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         driven(listed(), STUDY, storage, FakeExecutor(die_after=4), pack=2)
-    assert starts(storage) == [1] * 6 + [0] * 2  # it died before it stored the second pack
+    assert starts(storage) == [1] * 6 + [0] * 2  # it died after it had stored two packs
     again = FakeExecutor()
     ended = driven(listed(), STUDY, storage, again)
     assert len(ended) == 8
-    assert again.engine.trained == [t.job for t in TRIALS[2:]]
+    assert again.engine.trained == [t.job for t in TRIALS[4:]]
 
 
 def test_one_loss_blames_nobody(storage: StudyStorage) -> None:
