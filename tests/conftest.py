@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.programs import MISSING
+from tests.programs import MISSING, require
 from tests.servers import MlflowServer, Postgres
 
 settings.register_profile("capsearch", deadline=None, derandomize=True)
 settings.load_profile("capsearch")
-GROUPS = {"unit", "integration", "system", "real"}
-WHOLE_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(integration|system|real)", re.M)
+GROUPS = {"unit", "integration", "system"}
+WHOLE_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(integration|system|needs)", re.M)
 UNIT_SECONDS = 60.0
 
 
@@ -31,12 +31,19 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Every test is in one group, and a unit test has little time."""
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        if not marks & GROUPS:
+        if "needs" in marks:
+            item.add_marker("system")
+        elif not marks & GROUPS:
             item.add_marker("unit")
             if "timeout" not in marks:
                 item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
-        elif "real" in marks:
-            item.add_marker("integration")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs a program of the system is skipped without it, and fails in CI."""
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            require(program)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

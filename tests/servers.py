@@ -40,7 +40,7 @@ class Postgres:
         self._password, self._options = password, options
         homes = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not homes:
-            missing("initdb", "postgresql")
+            missing("initdb")
         self._home, self._port = homes[-1].parent, free_port()
         self._user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
         self._folder = Path(tempfile.mkdtemp(prefix="capsearch-pg-"))

@@ -34,7 +34,7 @@ def test_the_study_storage_lies_below_the_root(name: str, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_mlflow_lies_below_the_root_and_shares_nothing_with_the_storage(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

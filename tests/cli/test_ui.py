@@ -20,7 +20,7 @@ from tests.samples import record_of
 from tests.servers import free_port
 from tests.tracking.place import InMlflow
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tests.faults.shown import shown
 from tests.samples import record_of
 from tests.servers import MlflowServer
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 RECORD = record_of(per_rung=1)
 
 

@@ -62,12 +62,12 @@ class Onlooker(threading.Thread):
         self.join()
 
 
-@pytest.mark.system
+@pytest.mark.needs("strace")
 def test_a_password_in_the_storages_address_is_seen_nowhere(
     place: Place, done: tuple[Place, dict[str, Any]], guarded: str, tmp_path_factory: Any
 ) -> None:
     """Not in what it prints, writes, starts or sends; the system calls are read, too."""
-    strace = require("strace", "strace")
+    strace = require("strace")
     trace = tmp_path_factory.mktemp("trace") / "calls"
     calls = "trace=execve,write,writev,sendto,sendmsg,pwrite64"
     watch = [strace, "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", calls, "-o", str(trace)]

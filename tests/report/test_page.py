@@ -1,7 +1,6 @@
 """The report says what the record says, needs nothing else, and trusts no name."""
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
@@ -16,6 +15,7 @@ from capsearch.report.document import document
 from capsearch.report.page import draw, render, write
 from capsearch.selection import Settings, estimate
 from capsearch.words import described, network
+from tests.programs import require
 from tests.samples import decision_of, record_of
 
 RECORD = record_of()
@@ -243,10 +243,9 @@ def test_the_last_size_bands_say_why_no_larger_sizes_were_searched() -> None:
     assert "Gain over smaller sizes" not in words_of(RECORD)
 
 
-@pytest.mark.real
+@pytest.mark.needs("chromium")
 def test_a_browser_shows_the_page_without_a_complaint(tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    assert browser, "Chromium is not installed (Debian package chromium)"
+    browser = require("chromium")
     page = write(RECORD, tmp_path, PLACE).page
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"]
     run = subprocess.run(

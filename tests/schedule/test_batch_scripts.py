@@ -120,6 +120,7 @@ def test_a_notice_before_the_end_reaches_capsearch_and_its_state_is_saved(
     assert requeued(tmp_path) == ["requeue 9"]
 
 
+@pytest.mark.needs("shellcheck", "sbatch")
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("study", ["imdb", "/" + "".join(HOSTILE)])
 def test_the_script_is_sound_to_bash_shellcheck_and_sbatch(
@@ -138,6 +139,7 @@ def test_the_script_is_sound_to_bash_shellcheck_and_sbatch(
     assert "Unable to contact slurm controller" in sbatch(path)
 
 
+@pytest.mark.needs("sbatch")
 def test_sbatch_itself_refuses_directives_that_do_not_exist(tmp_path: Path, stand_in: Path) -> None:
     path = script(tmp_path, stand_in)
     text = path.read_text()
@@ -192,6 +194,7 @@ def test_cron_mails_what_a_person_must_see(code: int, tmp_path: Path, stand_in: 
     assert mail == (told if code in (1, 2, 4, 5) else "")
 
 
+@pytest.mark.needs("crontab")
 @pytest.mark.parametrize("study", ["imdb", "/" + "".join(HOSTILE)])
 def test_a_crontab_is_sound_to_cron_itself(study: str, tmp_path: Path) -> None:
     text = render("cron", request_of(study=study))

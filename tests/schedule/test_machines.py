@@ -139,6 +139,7 @@ def test_a_worker_that_is_told_to_stop_does_not_count_as_done(tmp_path: Path) ->
     end(process)
 
 
+@pytest.mark.needs("shellcheck")
 def test_the_script_is_sound_to_shellcheck(tmp_path: Path) -> None:
     path = tmp_path / "script"
     path.write_text(f"#!/bin/sh\n{container_command(manifest())[2]}")

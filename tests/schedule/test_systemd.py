@@ -27,6 +27,7 @@ def cut(text: str, folder: Path) -> None:
     )
 
 
+@pytest.mark.needs("systemd-analyze")
 @pytest.mark.parametrize("scope", ["--user", "--system"])
 @pytest.mark.parametrize("study", ["imdb", "/" + "".join(HOSTILE)])
 def test_both_units_are_sound(scope: str, study: str, tmp_path: Path) -> None:
@@ -43,6 +44,7 @@ def test_both_units_are_sound(scope: str, study: str, tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.needs("systemd-analyze")
 def test_systemd_reads_the_words_that_were_meant(tmp_path: Path) -> None:
     program = tmp_path / "cap search%h$x"
     program.touch(0o755)
@@ -59,6 +61,7 @@ def test_systemd_reads_the_words_that_were_meant(tmp_path: Path) -> None:
     assert words[1].replace("$$", "$") == request.study
 
 
+@pytest.mark.needs("systemd-analyze")
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [

@@ -87,6 +87,7 @@ def test_the_expression_that_is_written_means_what_was_read(expression: str) -> 
     assert Times.of(times.cron).cron == times.cron
 
 
+@pytest.mark.needs("systemd-analyze")
 def test_systemd_itself_starts_at_the_minutes_that_cron_would() -> None:
     since = datetime(2027, 1, 30, 23, 58, tzinfo=UTC)
     for expression in (

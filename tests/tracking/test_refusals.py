@@ -20,7 +20,7 @@ from tests.samples import record_of
 from tests.servers import MlflowServer, free_port
 from tests.tracking.place import Flaky, InMlflow, state_of, write_all
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 EXPERIMENT = "capsearch/imdb"
 
 

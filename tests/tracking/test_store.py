@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from capsearch.errors import BadRequest
 from capsearch.tracking.store import check_address, connect_once, make_whole
 
-pytestmark = pytest.mark.real
+pytestmark = pytest.mark.integration
 
 
 def test_a_new_store_is_put_in_its_place_whole_and_an_old_one_is_left_alone(tmp_path: Path) -> None:

@@ -100,14 +100,14 @@ def test_what_waits_is_dropped_when_a_study_is_cut() -> None:
     assert len(slow.trials) < len(record.trials)
 
 
-@pytest.mark.real
+@pytest.mark.integration
 class TestMlflow(TrackerContract):
     @pytest.fixture
     def place(self, tmp_path: Path) -> InMlflow:
         return InMlflow(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_runs_hold_every_epoch_and_what_the_trial_was(tmp_path: Path) -> None:
     place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
     tracker = place.open()
@@ -133,7 +133,7 @@ def test_runs_hold_every_epoch_and_what_the_trial_was(tmp_path: Path) -> None:
     assert client.get_run(parent.info.run_id).info.status == "KILLED"
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_who_slept_through_the_end_of_a_study_leaves_its_run_finished(tmp_path: Path) -> None:
     place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
     sleeper = place.open()
@@ -144,7 +144,7 @@ def test_who_slept_through_the_end_of_a_study_leaves_its_run_finished(tmp_path: 
     assert parent.info.status == "FINISHED"
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> None:
     place, record = InMlflow(f"sqlite:///{tmp_path / 'm.db'}", tmp_path), record_of()
     tracker = place.open()
@@ -158,7 +158,7 @@ def test_a_run_whose_writer_died_half_way_is_written_anew(tmp_path: Path) -> Non
     assert set(place.trials()) == {record.trials[0].id}
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_a_server_that_was_away_ends_with_everything_once(
     mlflow_server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +186,7 @@ def test_a_server_that_was_away_ends_with_everything_once(
     assert "answers again" in place.warnings[1]
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_a_server_leaves_standard_output_to_the_result(
     mlflow_server: MlflowServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +200,7 @@ def test_a_server_leaves_standard_output_to_the_result(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_a_server_that_was_never_there_costs_a_warning_and_nothing_else(tmp_path: Path) -> None:
     place, record = InMlflow(f"http://me:s3cret@127.0.0.1:{free_port()}", tmp_path), record_of()
     tracker = place.open()
@@ -216,7 +216,7 @@ def test_a_server_that_was_never_there_costs_a_warning_and_nothing_else(tmp_path
     assert "s3cret" not in away
 
 
-@pytest.mark.real
+@pytest.mark.integration
 def test_a_database_that_is_away_costs_a_warning_and_no_time(tmp_path: Path) -> None:
     uri = f"postgresql+psycopg://me:s3cr%2Fet@127.0.0.1:{free_port()}/mlflow"
     place, record = InMlflow(uri, tmp_path), record_of()
@@ -232,7 +232,7 @@ def test_a_database_that_is_away_costs_a_warning_and_no_time(tmp_path: Path) -> 
     assert "s3cr" not in warning
 
 
-@pytest.mark.real
+@pytest.mark.integration
 @pytest.mark.parametrize("after", [True, False])
 def test_whichever_call_fails_everything_is_written_once(
     after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
