@@ -84,7 +84,7 @@ def show(name: str, url: str, trials: int) -> None:
         dispatcher = Dispatcher(Instant(), writer, asked.study.engine, "rows", Limits(1))
         dispatcher.train(plan, seen, lambda: None)
         lasted = time.perf_counter() - began
-        print(f"\n## A trial on {name}, ms of processor; {len(marks):,} trials in {lasted:,.0f} s\n")
+        print(f"\n## A trial on {name}, ms of processor; {len(marks):,} trials, {lasted:,.0f} s\n")
         print(f"| around trial | {' | '.join(PARTS)} | together |")
         print("| --- " * (len(PARTS) + 2) + "|")
         for at in wanted:
