@@ -30,6 +30,8 @@ from capsearch.records import FailureKind
 LOOK = 0.1  # seconds between looks at a child's memory, and at whether it is still wanted
 NAP = 5.0  # seconds between two looks beyond which this machine slept: they do not count
 PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent ends
+STARTING = 600.0  # seconds that a process may take to begin, which no call is charged for
+BEGIN = "capsearch.engines.child:begin"
 SERVE = "import sys, capsearch.engines.child as c; c.serve(*sys.argv[1:])"
 
 
@@ -57,7 +59,7 @@ class Child:
         with theirs:
             handle = theirs.fileno()
             # -P: a folder here named as a library must not be imported instead of it.
-            command = [sys.executable, "-P", "-c", SERVE, str(handle), str(abreast), imports]
+            command = [sys.executable, "-P", "-c", SERVE, str(handle), str(abreast)]
             self._process = subprocess.Popen(  # noqa: S603 - this program itself
                 command,
                 env=os.environ | _thread_settings(threads),
@@ -73,6 +75,7 @@ class Child:
         self._calls = 0
         self._killed: ChildFailed | None = None
         threading.Thread(target=self._listen, name="answers", daemon=True).start()
+        self._ready = self.send(BEGIN, imports)
 
     @property
     def pid(self) -> int:
@@ -115,26 +118,29 @@ class Child:
 
         Args:
             answer: of `send`.
-            timeout: seconds that it may take from now, not counting time that the machine slept.
+            timeout: seconds that it may take from now, counting neither the time that the process
+                needs to begin nor time that the machine slept.
             memory: bytes that the process may hold.
             check: called all the while; what it raises ends the process.
 
         Raises:
             ChildFailed: the process died, raised, or was killed for taking too long or too much.
         """
-        awake, looked = 0.0, time.monotonic()
+        begun, awake, looked = self._ready.done(), 0.0, time.monotonic()
         try:
             while not answer.done():
                 check()
                 if (held := self.memory) > memory:
                     limit = f"{held / 1e9:.2f} GB is above the limit of {memory / 1e9:.2f} GB"
                     self.kill(ChildFailed("memory", f"out of memory: {limit}"))
-                if awake >= timeout:
-                    self.kill(ChildFailed("timeout", f"timed out after {timeout:.0f} s"))
+                if awake >= (allowed := timeout if begun else STARTING):
+                    self.kill(ChildFailed("timeout", f"timed out after {allowed:.0f} s"))
                 with suppress(TimeoutError):
-                    answer.exception(min(LOOK, max(timeout - awake, 0.0)))
+                    answer.exception(min(LOOK, max(allowed - awake, 0.0)))
                 now = time.monotonic()
                 awake, looked = awake + min(now - looked, NAP), now
+                if not begun and self._ready.done():
+                    begun, awake = True, 0.0
         except BaseException:
             self.close()
             raise
@@ -204,7 +210,7 @@ def _thread_settings(threads: int) -> dict[str, str]:
 # ---- What runs in the child ----------------------------------------------------------------------
 
 
-def serve(handle: str, abreast: str, imports: str) -> None:
+def serve(handle: str, abreast: str) -> None:
     """Answer calls until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
@@ -216,8 +222,6 @@ def serve(handle: str, abreast: str, imports: str) -> None:
             pipe.send(reply)
 
     pool = ThreadPoolExecutor(int(abreast))
-    if imports:
-        pool.submit(_import_quietly, imports)
     while True:
         wait([pipe])
         try:
@@ -239,9 +243,11 @@ def _end_with_parent() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _import_quietly(module: str) -> None:
-    with suppress(Exception):  # the call that needs it says what is wrong
-        importlib.import_module(module)
+def begin(module: str) -> None:
+    """Import what calls will need; one that cannot be imported is theirs to tell of."""
+    with suppress(Exception):
+        if module:
+            importlib.import_module(module)
 
 
 def _answer(function: str, args: Sequence[Any]) -> tuple[bool, Any]:

@@ -37,7 +37,7 @@ class Instant:
 
 
 class Clock:
-    """Seconds spent in each part; a part within another one counts as its own alone."""
+    """Processor seconds spent in each part; a part within another one counts as its own alone."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
@@ -47,12 +47,12 @@ class Clock:
         whole: Callable[..., Any] = getattr(thing, method)
 
         def timed(*args: Any, **named: Any) -> Any:
-            began = time.perf_counter()
+            began = time.thread_time()
             self._within.append(0.0)
             try:
                 return whole(*args, **named)
             finally:
-                took = time.perf_counter() - began
+                took = time.thread_time() - began
                 self.spent[part] += took - self._within.pop()
                 if self._within:
                     self._within[-1] += took
@@ -84,7 +84,7 @@ def show(name: str, url: str, trials: int) -> None:
         dispatcher = Dispatcher(Instant(), writer, asked.study.engine, "rows", Limits(1))
         dispatcher.train(plan, seen, lambda: None)
         lasted = time.perf_counter() - began
-        print(f"\n## A trial on {name}, ms; {len(marks):,} trials in {lasted:,.0f} s\n")
+        print(f"\n## A trial on {name}, ms of processor; {len(marks):,} trials, {lasted:,.0f} s\n")
         print(f"| around trial | {' | '.join(PARTS)} | together |")
         print("| --- " * (len(PARTS) + 2) + "|")
         for at in wanted:
