@@ -6,6 +6,7 @@ Each reads what is stored, does what is left, and stores it before the next one 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalEvaluation, FinalTask
@@ -13,7 +14,7 @@ from capsearch.listeners.base import Listener
 from capsearch.records import Decision, Trial, failures
 from capsearch.report.document import document
 from capsearch.report.page import write
-from capsearch.search import Dispatcher, Ladder, Listed, Pace, replicate_trials
+from capsearch.search import Dispatcher, Ladder, Listed, Pace, in_order, replicate_trials
 from capsearch.search.growth import best_of
 from capsearch.selection import (
     CapacityCurve,
@@ -23,10 +24,11 @@ from capsearch.selection import (
     uncertainty_of,
     verdicts,
 )
-from capsearch.session import StudySession, in_order, versions
+from capsearch.session import StudySession
 from capsearch.storage import StudyWriter
 from capsearch.tracking import Tracker
 
+LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
 NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
 
 
@@ -172,3 +174,8 @@ class Driver:
         needed = pace.needed(dispatcher.trained, dispatcher.open, ended, replicates)
         left: float = session.config.deadline.left
         return left < needed
+
+
+def versions() -> dict[str, str]:
+    """Of capsearch and of the libraries that train and decide."""
+    return {name: version(name) for name in LIBRARIES}

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,12 @@ from capsearch.engines.registry import DEFAULT, engine_id, engine_of
 from capsearch.errors import BadRequest
 from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
-from capsearch.records import Opening, Study, StudyRecord, TestScore, Trial, digest_of
+from capsearch.records import Opening, Study, StudyRecord, TestScore, digest_of
 from capsearch.report.checks import with_checks
-from capsearch.search import Question
+from capsearch.search import Question, in_order
 from capsearch.spec import StudySpec, find, read
 from capsearch.spec.strategies import STRATEGIES, Sampling
 from capsearch.storage import StudyRow, StudyStorage, exists
-
-LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -258,17 +255,6 @@ def former_digest(spec: StudySpec) -> str:
     question = spec.question
     question["search"].setdefault("grow", True)
     return digest_of(question | {"sampling": sampling})
-
-
-def in_order(trial: Trial) -> tuple[Any, ...]:
-    """Baselines, then the search rung by rung, then replicates: whatever was planned first."""
-    kind = ("baseline", "search", "replicate").index(trial.group)
-    return kind, [(int(p), p) if p.isdigit() else (0, p) for p in trial.id.split("/")]
-
-
-def versions() -> dict[str, str]:
-    """Of capsearch and of the libraries that train and decide."""
-    return {name: version(name) for name in LIBRARIES}
 
 
 def _session(

@@ -3,7 +3,7 @@
 from capsearch.search.dispatch import Dispatcher, OnTrial
 from capsearch.search.ladder import Ladder
 from capsearch.search.pace import Pace
-from capsearch.search.plan import Listed, Plan, baseline_trials, job_of, replicate_trials
+from capsearch.search.plan import Listed, Plan, baseline_trials, in_order, job_of, replicate_trials
 from capsearch.search.rounds import Question
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Plan",
     "Question",
     "baseline_trials",
+    "in_order",
     "job_of",
     "replicate_trials",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from capsearch.families.space import Space, rung_of
 from capsearch.records import Candidate, Job, Study, Trial
@@ -94,3 +94,9 @@ def _trained_again(trials: Sequence[Trial]) -> list[Trial]:
     for trial in [*frontier(trials), *baselines]:
         once.setdefault(trial.candidate, trial)
     return list(once.values())
+
+
+def in_order(trial: Trial) -> tuple[Any, ...]:
+    """Baselines, then the search rung by rung, then replicates: whatever was planned first."""
+    kind = ("baseline", "search", "replicate").index(trial.group)
+    return kind, [(int(p), p) if p.isdigit() else (0, p) for p in trial.id.split("/")]
