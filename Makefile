@@ -11,7 +11,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 # What failed half-way is made anew.
 .DELETE_ON_ERROR:
 
-.PHONY: help venv study test torture lint bench coordination system clean
+.PHONY: help venv study test coverage torture lint bench coordination system clean
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -22,6 +22,9 @@ study: $(VENV)/installed  ## Set everything up, then run the IMDB study
 
 test: system lint  ## Set everything up, then check style, types and imports, and run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile  # half of the time is waiting
+
+coverage: system $(VENV)/developing  ## Set everything up, then say which branches the tests leave out
+	@PYTHONPATH=tests/coverage $(BIN)/python -m pytest -n 2 --dist loadfile --cov $(ARGS)
 
 torture: system $(VENV)/developing  ## Set everything up, then kill studies at random, for long (ARGS=--help)
 	@$(BIN)/python -m tests.faults.torture $(ARGS)
@@ -87,4 +90,4 @@ system:
 	  "$${missing[@]}" >/dev/null
 
 clean:  ## Remove what was built, not what was run
-	rm -rf "$(VENV)" build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf "$(VENV)" build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage*

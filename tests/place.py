@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+ROOT = Path(__file__).parents[1]
 STUDY = """
 [data]
 source = "rotten_tomatoes"
@@ -162,6 +163,12 @@ def check_whole(place: Place, trials: int = 14) -> None:
     assert len([id_ for id_, _ in ended if not id_.startswith("replicate/")]) == trials
     assert place.runs() == dict.fromkeys([id_ for id_, _ in ended], 1)
     assert place.running() == []
+
+
+def importable() -> dict[str, str]:
+    """An environment in which other processes can import these tests, too."""
+    found = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+    return os.environ | {"PYTHONPATH": os.pathsep.join(found)}
 
 
 def until(true: Callable[[], bool], seconds: float = 120.0) -> None:

@@ -21,9 +21,9 @@ from tests.contracts.engine import SMALL
 from tests.engines import fragile
 from tests.engines.fragile import job
 from tests.fakes import PACKED, ToySource, outcome_of, toy_data
+from tests.place import importable
 
 Start = Callable[..., Executor]
-ROOT = Path(__file__).parents[2]
 REAL = tuple(
     Job.of(
         Candidate(units, dropout=0.2 if units else 0.0, **SMALL),
@@ -37,7 +37,7 @@ REAL = tuple(
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
     """Prepared toy rows; the child processes can import the tests' own engine."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", importable()["PYTHONPATH"])
     monkeypatch.setitem(ENGINES, "fragile", fragile.KIND)
     prepared = cache.prepare(ToySource(), "toy", tmp_path / "cache")
     return Rows(prepared.key, prepared.folder)

@@ -1,6 +1,5 @@
 """A child process dies, hangs, grows and raises in its own way, and ends with its parent."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,15 +12,14 @@ import pytest
 from capsearch.engines import child as child_module
 from capsearch.engines.child import Child, ChildFailed
 from capsearch.errors import SealBroken
-from tests.place import until
+from tests.place import importable, until
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Child]:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", importable()["PYTHONPATH"])
     child = Child(threads=1, abreast=2)
     yield child
     child.close()
@@ -117,7 +115,7 @@ def test_a_child_ends_with_a_parent_that_is_killed_whatever_it_does(call: list[s
     """SIGKILL leaves no time to say goodbye, and a hang in C leaves no thread to notice it."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, *call],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
+        env=importable(), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert parent.stdout is not None
     orphan = int(parent.stdout.readline())

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from capsearch.errors import BadRequest, Interrupted
 from capsearch.storage import FenceLost, StudyStorage, StudyWriter, driver_lock
 from tests.fakes import study_of
+from tests.place import importable
 
 STUDY = study_of()
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_the_lock_of_a_driver_that_was_killed_is_free_at_once(
 ) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, storage_url, STUDY.key],
-        env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
+        env=importable(), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
