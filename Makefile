@@ -24,7 +24,7 @@ test: system lint  ## Set everything up, then check style, types and imports, an
 	@$(BIN)/python -m pytest -n 2 --dist loadfile  # half of the time is waiting
 
 coverage: system $(VENV)/developing  ## Set everything up, then say which branches the tests leave out
-	@PYTHONPATH=tests/coverage $(BIN)/python -m pytest -n 2 --dist loadfile --cov $(ARGS)
+	@PYTHONPATH="$(CURDIR)/tests/coverage" $(BIN)/python -m pytest -n 2 --dist loadfile --cov $(ARGS)
 
 torture: system $(VENV)/developing  ## Set everything up, then kill studies at random, for long (ARGS=--help)
 	@$(BIN)/python -m tests.faults.torture $(ARGS)
