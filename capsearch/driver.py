@@ -57,7 +57,7 @@ class Driver:
                 f"At most {plan.width} trainings can run at once while the search grows: not all "
                 f"of {session.config.workers} workers have work. A larger search.trials opens more"
             )
-        pace = Pace()
+        pace, seeds = Pace(), session.spec.select.replicates + row.more_replicates
 
         def on_trial(trial: Trial) -> None:
             ended.append(trial)
@@ -67,7 +67,7 @@ class Driver:
 
         def tick() -> None:
             session.config.check()
-            if not plan.stopped and self._must_stop(ended, pace):
+            if not plan.stopped and self._must_stop(ended, seeds, pace):
                 plan.stopped = True
                 self.writer.cut(
                     f"the search ended before its budget of {budget} trials: the deadline left "
@@ -164,12 +164,12 @@ class Driver:
         self.tracker.log(trial)
         self.listener.trial(trial)
 
-    def _must_stop(self, ended: Sequence[Trial], pace: Pace) -> bool:
+    def _must_stop(self, ended: Sequence[Trial], seeds: int, pace: Pace) -> bool:
         """Whether the time that is left is needed for what must follow the search."""
         session = self.session
         if not session.config.deadline.bounded or not ended:
             return False
-        replicates = replicate_trials(session.study, session.spec, ended)
+        replicates = replicate_trials(session.study, session.spec, ended, seeds)
         dispatcher = self.dispatcher
         needed = pace.needed(dispatcher.trained, dispatcher.open, ended, replicates)
         left: float = session.config.deadline.left

@@ -27,6 +27,7 @@ from capsearch.listeners import Silent
 from capsearch.records import Opening, Proof, StudyRecord, TestScore, Trial
 from capsearch.report.page import ReportFiles
 from capsearch.run import StudyResult, run
+from capsearch.search import Pace
 from capsearch.selection import RULES, rules, uncertainty_of
 from capsearch.session import former_digest, require_decision, stored_session
 from capsearch.spec import StudySpec
@@ -426,6 +427,22 @@ def test_the_deadline_cuts_the_search_and_what_was_cut_stays_cut(
     assert result.record is not None
     assert TRAININGS < len(result.record.trials) + 1 < 61
     assert result.record.cut == cut
+
+
+def test_time_is_kept_for_the_seeds_that_were_added(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four of each finalist and baseline: two that the file asks for, and two more."""
+    kept = list[float]()
+
+    def needed(self: Pace, trained: int, open_: int, ended: Any, replicates: Any) -> float:
+        kept.append(len(replicates) / len({t.candidate for t in replicates}))
+        return 0.0
+
+    flow.spec = spec_of(search={"trials": 60, "rungs": 3})
+    monkeypatch.setattr(Pace, "needed", needed)
+    flow(deadline=Deadline(1000.0), add_replicates=2, hold_test=True)
+    assert set(kept) == {4.0}
 
 
 def test_a_deadline_that_is_over_ends_in_3_and_gives_every_start_back(flow: Flow) -> None:
