@@ -1,5 +1,6 @@
 """`--dask`: the workers of a cluster train; nothing of the driver's is needed there, or sent."""
 
+import json
 import os
 import re
 import signal
@@ -8,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -65,8 +65,11 @@ def words(place: Place, process: subprocess.Popen[str]) -> str:
 def test_workers_that_share_nothing_give_the_same_result_though_one_dies_and_one_joins(
     place: Place, same: Ended, tmp_path: Path
 ) -> None:
+    """Their scheduler is named by its file."""
     with Cluster(tmp_path / "cluster") as cluster:
-        process = place.study(*on(cluster))
+        file = tmp_path / "scheduler.json"
+        file.write_text(json.dumps({"address": cluster.address}))
+        process = place.study("--dask", str(file))
         assert until(lambda: place.flying and cluster.trainers())
         cluster.remove(0)
         assert process.poll() is None, place.said(process)
@@ -94,22 +97,21 @@ def test_workers_whose_places_were_all_taken_by_others_lose_nothing(
         check_same(place, same)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 def test_a_scheduler_that_is_ended_and_started_again_changes_nothing(
-    place: Place, same: Ended, tmp_path: Path, how: signal.Signals
+    place: Place, same: Ended, tmp_path: Path
 ) -> None:
     with Cluster(tmp_path / "cluster") as cluster:
         process = place.study(*on(cluster))
         assert until(lambda: place.flying and cluster.trainers())
         assert cluster.scheduler is not None
-        cluster.scheduler.send_signal(how)
+        cluster.scheduler.kill()
         place.completed(process)
         check_same(place, same)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
 def test_nothing_trains_on_the_workers_soon_after_the_driver_was_ended(
-    place: Place, same: Ended, tmp_path: Path, how: signal.Signals
+    place: Place, tmp_path: Path, how: signal.Signals
 ) -> None:
     """Neither a pack, nor the process that waits for the next one."""
     with Cluster(tmp_path / "cluster") as cluster:
@@ -119,20 +121,13 @@ def test_nothing_trains_on_the_workers_soon_after_the_driver_was_ended(
         assert until(lambda: not cluster.trainers(), 10.0)
         assert process.wait(15) == (-how if how == signal.SIGKILL else 128 + how)
         assert until(lambda: not trainers(process.pid), 5.0)
-        place.completed(place.study(*on(cluster)))
-        check_same(place, same)
 
 
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [(OTHER_VERSION, r"has capsearch 0\.0\.9"), (NO_CAPSEARCH, "has no capsearch")],
-    ids=["another version", "none"],
-)
-def test_a_worker_without_this_capsearch_is_named_and_not_used(
-    place: Place, same: Ended, tmp_path: Path, code: str, told: str
+def test_a_worker_of_another_version_is_named_and_not_used(
+    place: Place, same: Ended, tmp_path: Path
 ) -> None:
     with Cluster(tmp_path / "cluster", workers=1) as cluster:
-        other = cluster.add(*preload(tmp_path, code))
+        other = cluster.add(*preload(tmp_path, OTHER_VERSION))
         process = place.study(*on(cluster))
         used = set[int]()
 
@@ -143,7 +138,8 @@ def test_a_worker_without_this_capsearch_is_named_and_not_used(
 
         assert until(done)
         place.completed(process)
-        (address,) = set(re.findall(rf"worker (tcp://\S+) {told}", words(place, process)))
+        told = r"worker (tcp://\S+) has capsearch 0\.0\.9"
+        (address,) = set(re.findall(told, words(place, process)))
         assert address in cluster.said(f"worker-{other}")
         assert used == set()
         check_same(place, same)
@@ -151,11 +147,12 @@ def test_a_worker_without_this_capsearch_is_named_and_not_used(
 
 def test_no_worker_that_can_be_used_ends_in_3_with_the_reason(place: Place, tmp_path: Path) -> None:
     with Cluster(tmp_path / "cluster", workers=0) as cluster:
-        cluster.add(*preload(tmp_path, OTHER_VERSION))
+        cluster.add(*preload(tmp_path, NO_CAPSEARCH))
         process, began = place.study(*on(cluster, "--worker-timeout", "3")), time.monotonic()
         assert process.wait(60) == 3, place.said(process)
         assert time.monotonic() - began > 3.0
         said = words(place, process)
+        assert "has no capsearch" in said
         assert "no worker" in said
         assert "3 s" in said
         assert "Traceback" not in said
@@ -244,14 +241,3 @@ def memory_has(pid: int, marks: list[bytes]) -> set[bytes]:
                 content = mem.read(end - start)
                 found |= {mark for mark in marks if mark in content}
     return found
-
-
-def test_the_address_of_a_cluster_may_be_a_scheduler_file(
-    place: Place, same: Ended, tmp_path: Path
-) -> None:
-    with Cluster(tmp_path / "cluster") as cluster:
-        file = tmp_path / "scheduler.json"
-        described: Any = f'{{"address": "{cluster.address}"}}'
-        file.write_text(described)
-        place.completed(place.study("--dask", str(file)))
-        check_same(place, same)
