@@ -97,7 +97,7 @@ def measured(
         ended, after = time.monotonic(), (time.process_time(), *cluster.used())
     driver, scheduler, others = (a - b for a, b in zip(after, before, strict=True))
     starts, lasted = [start for each in begun(cluster.marks) for start in each], ended - began
-    assert len(starts) == trials, "some were trained twice"
+    assert len(starts) == trials, f"{trials} trials, {len(starts)} trainings"
     return Row(
         trials=trials,
         speed=trials / lasted,
