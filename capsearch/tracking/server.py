@@ -23,7 +23,10 @@ READY = 120.0  # seconds that the server has to answer for the first time
 # The process group ends when the server does, and when this process closes the pipe that `cat`
 # reads or is gone, `kill -9` included.
 GUARDED = '("$@"; kill -KILL 0) & cat >/dev/null; kill -KILL 0'
-LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # the jobs service is eight processes
+SETTINGS = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # the jobs service is eight processes
+    "MLFLOW_LOGGING_LEVEL": "ERROR",  # why it does not run is said in its log alone
+}
 
 
 class UiServer:
@@ -41,7 +44,7 @@ class UiServer:
         self._process = subprocess.Popen(  # noqa: S603 - this program's own server
             ["/bin/sh", "-c", GUARDED, "sh", *server],
             # A store's address may hold a password, and everybody can read a command line.
-            env=os.environ | LEAN | {"MLFLOW_BACKEND_STORE_URI": uri},
+            env=os.environ | SETTINGS | {"MLFLOW_BACKEND_STORE_URI": uri},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
