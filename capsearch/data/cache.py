@@ -67,8 +67,7 @@ def prepare(source: Source, name: str, root: Path) -> Prepared:
 
 def load(folder: Path) -> SearchData:
     """The rows in a prepared folder. Raises CapsearchError when they are damaged."""
-    if not whole(folder):
-        raise CapsearchError(f"{folder}: the prepared data is damaged; run again to rebuild it")
+    check_whole(folder)
     return SearchData(_load_rows(folder, "train"), _load_rows(folder, "validation"))
 
 
@@ -129,6 +128,12 @@ def _put(making: Path, folder: Path) -> None:
             damaged = folder.replace(making.with_name(making.name.replace("making", "damaged")))
             shutil.rmtree(damaged, ignore_errors=True)
     making.replace(folder)  # fails again, and says why
+
+
+def check_whole(folder: Path) -> None:
+    """Raise CapsearchError unless the folder is whole."""
+    if not whole(folder):
+        raise CapsearchError(f"{folder}: the prepared data is damaged; run again to rebuild it")
 
 
 def whole(folder: Path) -> bool:

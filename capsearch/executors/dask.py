@@ -23,8 +23,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from capsearch.codec import encode
+from capsearch.data.cache import check_whole
 from capsearch.engines.base import Trained
-from capsearch.errors import BadRequest, StoreUnavailable
+from capsearch.errors import BadRequest, CapsearchError, StoreUnavailable
 from capsearch.executors.base import Lost, Pack, Rows, Unusable
 from capsearch.executors.dask_worker import GOOD, LOST, versions
 from capsearch.executors.wire import trained_from_bytes
@@ -92,6 +93,7 @@ class DaskExecutor:
         self._number = count()
         self._flying: list[_Flight] = []
         self._busy = set[str]()  # keys of tasks that a thread works on, or soon will
+        self._damaged: str | None = None  # why the rows can be sent to nobody
         self._lock, self._wake, self._ended = threading.Lock(), threading.Event(), False
         self._asked: SimpleQueue[str | None] = SimpleQueue()
         self._client = self._connect()
@@ -218,7 +220,9 @@ class DaskExecutor:
     def _look(self) -> None:
         """Who trains here. Workers are asked for their versions once."""
         try:
-            found = self._client.scheduler_info(n_workers=-1)["workers"]
+            # Asked directly: `scheduler_info` answers from a cache that, between two of its own
+            # refreshes, knows of no worker at all.
+            found = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
         except Exception:  # a scheduler that is away raises what it likes
             found = {}
             if self._client.status == "closed" and not self._ended:
@@ -241,6 +245,9 @@ class DaskExecutor:
 
     def _landed(self, flight: _Flight) -> bool:
         """Whether a pack has ended; its future is told."""
+        if self._damaged is not None:
+            flight.future.set_exception(Unusable(self._damaged))
+            return True
         status = flight.task.status
         there = not flight.workers.isdisjoint(self._usable)
         if status in PENDING and there and time.monotonic() < flight.until:
@@ -266,6 +273,11 @@ class DaskExecutor:
         while (address := self._asked.get()) is not None:
             with suppress(Exception):  # it went away, or will ask again
                 folder, key = self._rows.folder, self._rows.key
+                try:
+                    check_whole(folder)
+                except CapsearchError as error:
+                    self._damaged = str(error)
+                    continue
                 for path in sorted(folder.iterdir()):
                     with path.open("rb") as file:
                         start = 0

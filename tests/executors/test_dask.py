@@ -1,0 +1,74 @@
+"""The Dask executor keeps the contract on the workers of a cluster, which share nothing with it."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import dask
+import pytest
+
+from capsearch.executors import Executor, Rows
+from capsearch.executors import dask as executor_module
+from capsearch.executors.dask import DaskExecutor
+from tests.contracts.executor import GuardedContract, Start, rows
+from tests.engines import fragile
+from tests.faults.cluster import Cluster
+from tests.place import importable, until
+
+__all__ = ["rows"]
+pytestmark = pytest.mark.integration
+PRELOAD = """
+from capsearch.engines.registry import ENGINES
+from tests.engines import fragile
+ENGINES["fragile"] = fragile.KIND
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers that know the tests' own engine."""
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "preload.py").write_text(PRELOAD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", importable()["PYTHONPATH"])
+        cluster = Cluster(folder, workers=0)
+        for _ in range(2):
+            cluster.add("--preload", str(folder / "preload.py"))
+        with cluster:
+            yield cluster
+
+
+@pytest.fixture
+def start(cluster: Cluster, rows: Rows) -> Iterator[Start]:
+    with ExitStack() as stack:
+
+        def starting(_: str) -> Executor:
+            executor = DaskExecutor(cluster.address, print)
+            stack.callback(executor.shutdown)
+            executor.open(rows)
+            until(lambda: executor.slots > 2)  # both workers have been asked for their versions
+            return executor
+
+        yield starting
+
+
+class TestDask(GuardedContract):
+    @pytest.fixture(autouse=True)
+    def empty(self, cluster: Cluster) -> None:
+        """No rows of an earlier test are on the workers."""
+        for number in cluster.workers:
+            shutil.rmtree(cluster.cache(number), ignore_errors=True)
+
+
+def test_no_worker_is_missed_while_the_client_refreshes_what_it_knows_of_the_cluster(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own cache has no workers in it, and it was once taken for all there are."""
+    monkeypatch.setattr(executor_module, "LOOK", 0.01)
+    with dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}):
+        executor, ends, seen = start(fragile.ID), time.monotonic() + 3.0, set[int]()
+        while time.monotonic() < ends:
+            seen.add(executor.slots)
+            time.sleep(0.001)
+    assert seen == {3}
