@@ -16,7 +16,7 @@ from capsearch.executors.train import Guard
 from capsearch.families.space import bands
 from capsearch.records import Trial, failures
 from capsearch.search import Ladder
-from capsearch.search.ladder import shares
+from capsearch.search.plan import shares
 from capsearch.search.rounds import Rounds
 from capsearch.session import StudySession, open_session
 from capsearch.spec import StudySpec

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from capsearch.families.space import Band, bands
 from capsearch.records import RungEvidence, Trial
 from capsearch.search.growth import evidence_of, reach
-from capsearch.search.plan import baseline_trials
+from capsearch.search.plan import baseline_trials, shares
 from capsearch.search.rounds import Question, Rounds
 from capsearch.spec.strategies import Sampling
 
@@ -64,9 +64,8 @@ class Ladder:
     @property
     def width(self) -> int:
         """How many trials are open at once, until growth has ended: more workers have no work."""
-        return sum(
-            rung.round for rung in (self.rungs[: self._reach(())] if self.grow else self.rungs)
-        )
+        opened = self.rungs[: self._reach(())] if self.grow else self.rungs
+        return sum(rung.next_round for rung in opened)
 
     @property
     def evidence(self) -> tuple[RungEvidence, ...]:
@@ -117,9 +116,3 @@ class Ladder:
         for trial in trials:
             self.owner[trial.id] = rung
             self.waiting.append(trial)
-
-
-def shares(trials: int, parts: int) -> list[int]:
-    """The budget in so many parts, as equal as they can be; the first ones get the rest."""
-    share, rest = divmod(trials, parts)
-    return [share + (part < rest) for part in range(parts)]

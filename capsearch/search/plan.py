@@ -96,6 +96,12 @@ def _trained_again(trials: Sequence[Trial]) -> list[Trial]:
     return list(once.values())
 
 
+def shares(trials: int, parts: int) -> list[int]:
+    """The budget in so many parts, as equal as they can be; the first ones get the rest."""
+    share, rest = divmod(trials, parts)
+    return [share + (part < rest) for part in range(parts)]
+
+
 def in_order(trial: Trial) -> tuple[Any, ...]:
     """Baselines, then the search rung by rung, then replicates: whatever was planned first."""
     kind = ("baseline", "search", "replicate").index(trial.group)

@@ -5,6 +5,7 @@ change. Optuna itself is used in `search` alone.
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 PATIENCE = 2  # rungs in a row that do not pay, and no more are opened
@@ -29,13 +30,14 @@ class Sampling:
     patience: int = PATIENCE  # of growth, as `window`
     window: int = WINDOW
 
-    def round_of(self, share: int) -> int:
-        """How many trials are asked for at once, by a part of the search with this share.
+    def rounds_of(self, share: int) -> int:
+        """In how many rounds a part of the search spends its share.
 
         None of a round hears of another of it, so small ones learn faster; but no more workers than
         the trials of the open rounds have work, so a large search has larger ones.
         """
-        return max(self.least, min(share // self.rounds, self.most))
+        least = max(self.least, min(share // self.rounds, self.most))
+        return max(share // least, ceil(share / self.most), 1)
 
 
 TPE = {

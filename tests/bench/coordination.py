@@ -127,7 +127,8 @@ def rounds_allow(asked: Question, workers: int) -> float:
     now, starts = 0.0, list[float]()
     waiting, running = deque[Trial](), list[tuple[float, int, Trial]]()
     while True:
-        waiting += plan.take()
+        while fresh := plan.take():
+            waiting += fresh
         while waiting and len(running) < workers:
             starts.append(now)
             heappush(running, (now + 1.0, next(number), waiting.popleft()))

@@ -10,14 +10,23 @@ from typing import Any
 import pytest
 
 from capsearch import search
+from capsearch.families.space import Band
 from capsearch.records import Trial
 from capsearch.search import rounds
-from capsearch.search.ladder import shares
+from capsearch.search.plan import shares
 from capsearch.search.strategies import sampler_of
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES, WINDOW, Sampling
 from capsearch.storage import StudyStorage
-from tests.fakes import FakeEngine, FakeExecutor, LevelEngine, driven, question_of, spec_of
+from tests.fakes import (
+    FakeEngine,
+    FakeExecutor,
+    LevelEngine,
+    driven,
+    outcome_of,
+    question_of,
+    spec_of,
+)
 
 TALL = {
     "layers": {"low": 1, "high": 1},
@@ -125,17 +134,43 @@ def test_the_evidence_can_be_had_again_from_stored_trials(url: str) -> None:
 
 def test_workers_find_several_rungs_open_at_once() -> None:
     plan = search.Ladder.of(question_of(asking()))
+    assert plan.width == WINDOW * 5
     taken = [t for t in plan.take() if t.group == "search"]
     assert {t.id.split("/")[1] for t in taken} == {str(rung) for rung in range(WINDOW)}
-    assert len(taken) == plan.width == WINDOW * 4
+    assert len(taken) == WINDOW * 5
 
 
 @pytest.mark.parametrize(("trials", "each"), [(24, 3), (96, 4), (480, 10), (10_000, 32)])
 def test_a_larger_search_asks_for_more_at_once(trials: int, each: int) -> None:
     """Each of 8 rungs a sixth of its share, 4 at least and 32 at most."""
     plan = search.Ladder.of(question_of(asking(trials=trials)))
+    assert plan.width == WINDOW * each
     taken = [t for t in plan.take() if t.group == "search"]
-    assert len(taken) == plan.width == WINDOW * each
+    assert len(taken) == WINDOW * each
+
+
+@pytest.mark.parametrize(
+    ("share", "sizes"),
+    [
+        (3, [3]),
+        (12, [4, 4, 4]),
+        (13, [5, 4, 4]),
+        (50, [9, 9, 8, 8, 8, 8]),
+        (70, [12, 12, 12, 12, 11, 11]),
+    ],
+)
+def test_rounds_are_equal_so_that_none_keeps_few_workers_busy(share: int, sizes: list[int]) -> None:
+    """And what is added to a budget comes in rounds of their smallest size."""
+    question = question_of(asking("ladder"))
+    band = Band(*question.study.ladder[:2])
+    part, found = rounds.Rounds(question, 0, band, share), list[int]()
+    while asked := part.ask():
+        found.append(len(asked))
+        for trial in asked:
+            part.tell(trial.ended(outcome_of(trial.job)))
+    assert found == sizes
+    part.budget = share + 100
+    assert len(part.ask()) == sizes[-1]
 
 
 def test_a_search_that_is_stopped_ends_what_is_open_and_asks_no_more(url: str) -> None:
