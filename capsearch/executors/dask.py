@@ -34,6 +34,7 @@ LOOK = 0.5  # seconds between looks at the cluster
 PIECE = 32_000_000  # bytes of rows sent at once
 AHEAD = 4  # threads for each pack that waits here, to go out as soon as one of them is free
 SLACK = 60.0  # seconds that a pack may be late, beyond twice its limit, before it is sent again
+RUNNING = "running"  # the status of a client that has its scheduler
 PENDING = ("pending", "lost")  # a lost result is made again by Dask
 
 
@@ -146,7 +147,7 @@ class DaskExecutor:
         """A thread is free: its next pack goes out before this one's result is fetched."""
         with self._lock:
             self._busy.discard(task.key)
-            if task.status == "cancelled":  # the scheduler is away: what was known of it is old
+            if self._client.status != RUNNING:  # the scheduler is away: what was known is old
                 self._usable = {}
             self._send()
         self._wake.set()
@@ -224,6 +225,8 @@ class DaskExecutor:
             # refreshes, knows of no worker at all.
             found = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
         except Exception:  # a scheduler that is away raises what it likes
+            if self._client.status == RUNNING:  # one question without an answer proves nothing
+                return
             found = {}
             if self._client.status == "closed" and not self._ended:
                 with suppress(BadRequest, StoreUnavailable):

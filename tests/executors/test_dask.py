@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import dask
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from capsearch.executors import Executor, Rows
 from capsearch.executors import dask as executor_module
 from capsearch.executors.dask import DaskExecutor
-from tests.contracts.executor import GuardedContract, Start, rows
+from tests.contracts.executor import GuardedContract, Start, pack_of, rows
 from tests.engines import fragile
+from tests.engines.fragile import job
 from tests.faults.cluster import Cluster
 from tests.place import importable, until
 
@@ -59,6 +61,25 @@ class TestDask(GuardedContract):
         """No rows of an earlier test are on the workers."""
         for number in cluster.workers:
             shutil.rmtree(cluster.cache(number), ignore_errors=True)
+
+
+def test_a_pack_whose_end_is_noticed_late_costs_no_other_one(
+    start: Start, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its task was released by then, which Dask calls cancelled, as it calls those of a scheduler
+    that has gone."""
+    freed = DaskExecutor._freed
+
+    def late(executor: DaskExecutor, task: Any) -> None:
+        time.sleep(1.5)
+        freed(executor, task)
+
+    monkeypatch.setattr(DaskExecutor, "_freed", late)
+    executor = start(fragile.ID)
+    slow = executor.submit(pack_of([job(fragile.SLOW)] * 8, rows), 0)
+    quick = executor.submit(pack_of([job(1)], rows), 1)
+    assert quick.result(60)[0].outcome.complete
+    assert all(trained.outcome.complete for trained in slow.result(60))
 
 
 def test_no_worker_is_missed_while_the_client_refreshes_what_it_knows_of_the_cluster(
