@@ -79,7 +79,7 @@ def read(path: Path, check_data: CheckData) -> StudySpec:
         raise BadRequest(f"{path}: cannot be read: {error}") from error
     mistakes, spec = list(_data_mistakes(table, check_data)), None
     try:
-        spec = StudySpec.model_validate(table)
+        spec = StudySpec.of(table)
     except ValidationError as error:
         mistakes += sentences(error, _legal_keys)
     if mistakes or spec is None:

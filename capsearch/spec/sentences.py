@@ -1,5 +1,6 @@
 """What is wrong with a table, in words: one line a mistake, with key, value and what is legal."""
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -27,8 +28,12 @@ def sentences(
             said = each["msg"].removeprefix("Value error, ")
         else:
             said = KINDS.get(kind) or each["msg"].replace("Input should be", "").strip()
-            said = f"must be {said}, not {each['input']!r}"
+            said = f"must be {said}, not {_as_toml(each['input'])}"
         yield f"{where}: {said}"
+
+
+def _as_toml(value: Any) -> str:
+    return str(value) if isinstance(value, float) else json.dumps(value, default=str)
 
 
 def did_you_mean(name: str, known: Collection[str], most: int = 3) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import to_json
 
 from capsearch.families import dense
 from capsearch.families.dimension import STRICT, Choices, Dimension, one_of
@@ -150,9 +151,20 @@ class StudySpec(Table):
         return said
 
     @classmethod
+    def of(cls, table: Mapping[str, Any]) -> Self:
+        """A study file's content. Raises pydantic's ValidationError.
+
+        Read as JSON, which pydantic can take at its word: true is no number, nor is "8".
+        """
+        data = table.get("data")
+        said = {**table, "data": {}} if isinstance(data, dict) else table
+        spec = cls.model_validate_json(to_json(said, inf_nan_mode="constants"), strict=True)
+        return spec.model_copy(update={"data": data})
+
+    @classmethod
     def from_question(cls, question: Mapping[str, Any]) -> Self:
         """The same study, with the defaults that it was begun with."""
-        return cls.model_validate({**question, "data": decoded(question["data"])})
+        return cls.of({**question, "data": decoded(question["data"])})
 
     @property
     def identity(self) -> dict[str, Any]:

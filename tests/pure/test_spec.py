@@ -241,6 +241,42 @@ def test_a_range_of_the_wrong_kind_is_told_what_is_legal(
     assert all(fact in mistake for fact in facts), mistake
 
 
+def test_values_are_taken_at_their_word(tmp_path: Path) -> None:
+    """true is no number, "8" is none, and 1 is not true."""
+    text = """
+        [data]
+        source = "toy"
+        [space]
+        layers = { low = true, high = 2.0 }
+        units = { low = 1, high = "16", log = 1 }
+        dropout = { low = "0", high = 0.5, off = "yes" }
+        batch_size = ["32", 64.0]
+        [training]
+        epochs = "8"
+        patience = true
+        l2 = "0.1"
+        [search]
+        trials = 12.0
+        grow = 1
+        seed = false
+        [select]
+        replicates = "3"
+        margin = true
+        [[baseline]]
+        name = "original"
+        units = ["16", true, 16.0]
+    """
+    found = mistakes(tmp_path, text)
+    assert {line.split(": ")[0] for line in found} == {
+        "space.layers.low", "space.layers.high", "space.units.high", "space.units.log",
+        "space.dropout.low", "space.dropout.off", "space.batch_size.0", "space.batch_size.1",
+        "training.epochs", "training.patience", "training.l2", "search.trials", "search.grow",
+        "search.seed", "select.replicates", "select.margin", "baseline.0.units.0",
+        "baseline.0.units.1", "baseline.0.units.2",
+    }  # fmt: skip
+    assert any("true" in line and "space.layers.low" in line for line in found)
+
+
 def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.strip().encode())
