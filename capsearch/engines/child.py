@@ -255,14 +255,14 @@ def _answer(function: str, args: Sequence[Any]) -> tuple[bool, Any]:
         return True, lookup(function)(*args)
     except CapsearchError as error:
         return False, error
-    except MemoryError:
-        return False, ChildFailed("memory", "out of memory")
     except Exception as error:  # whatever a library raises is this call's reason, not our end
-        return False, _failure(error)
+        return False, failure_of(error)
 
 
-def _failure(error: Exception) -> ChildFailed:
-    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's own out-of-memory
+def failure_of(error: Exception) -> ChildFailed:
+    """What an exception of an engine means for what it trained."""
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name == "ResourceExhaustedError":  # TensorFlow's own
         return ChildFailed("memory", "out of memory")
     lines = str(error).strip().splitlines() or [""]
-    return ChildFailed("crash", f"crashed: {type(error).__name__}: {lines[0][:200]}")
+    return ChildFailed("crash", f"crashed: {name}: {lines[0][:200]}")

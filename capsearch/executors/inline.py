@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from capsearch.engines.base import Engine, Trained
-from capsearch.engines.child import lookup
+from capsearch.engines.child import failure_of, lookup
 from capsearch.engines.registry import engine_of
 from capsearch.executors.base import Pack, Rows
 from capsearch.executors.train import kept
+from capsearch.records import Job, Outcome
 
 
 class InlineExecutor:
@@ -29,8 +30,19 @@ class InlineExecutor:
         if self._engine is None:
             self._engine = lookup(engine_of(pack.engine)[0].engine)()
         done = Future[Sequence[Trained]]()
-        done.set_result(kept(self._engine.train(pack.jobs, self._data), self._data, keep=pack.keep))
+        try:
+            trained = self._engine.train(pack.jobs, self._data)
+        except Exception:  # whatever a library raises: the job fails that raises it alone, too
+            trained = [self._alone(self._engine, job) for job in pack.jobs]
+        done.set_result(kept(trained, self._data, keep=pack.keep))
         return done
+
+    def _alone(self, engine: Engine, job: Job) -> Trained:
+        try:
+            return engine.train([job], self._data)[0]
+        except Exception as error:
+            failure = failure_of(error)
+            return Trained(Outcome.failed(failure.kind, failure.text), ())
 
     def shutdown(self) -> None:
         """Nothing is left to end."""

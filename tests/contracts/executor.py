@@ -105,6 +105,28 @@ class ExecutorContract:
             losses = -(y * np.log(p) + (1 - y) * np.log1p(-p))
             np.testing.assert_allclose(losses, ours.outcome.val_losses, rtol=1e-4, atol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("width", "kind", "text"),
+        [
+            (fragile.RAISES, "crash", "crashed: ValueError: a bug"),
+            (fragile.NO_MEMORY, "memory", "out of memory"),
+        ],
+    )
+    def test_exactly_the_job_fails_that_raises(
+        self, start: Start, rows: Rows, width: int, kind: str, text: str
+    ) -> None:
+        check_alone_fails(start(fragile.ID), rows, width, kind, text)
+
+
+def check_alone_fails(executor: Executor, rows: Rows, width: int, kind: str, text: str) -> None:
+    """Between two that are trained."""
+    trained = result(executor, pack_of([job(1), job(width), job(2)], rows, seconds=1.0))
+    failures = [t.outcome.failure for t in trained]
+    assert [f.kind if f else None for f in failures] == [None, kind, None]
+    assert failures[1] is not None
+    assert text in failures[1].text
+    assert result(executor, pack_of([job(3)], rows))[0].outcome.complete
+
 
 class GuardedContract(ExecutorContract):
     """What an executor promises besides that trains in child processes."""
@@ -114,21 +136,13 @@ class GuardedContract(ExecutorContract):
         [
             (fragile.KILLED, "memory", "killed by the system"),
             (fragile.HUNG, "timeout", "timed out after 1 s"),
-            (fragile.RAISES, "crash", "crashed: ValueError: a bug"),
-            (fragile.NO_MEMORY, "memory", "out of memory"),
             (fragile.EXITS, "crash", "with exit code 3: something awful"),
         ],
     )
     def test_exactly_the_job_fails_that_brings_its_process_down(
         self, start: Start, rows: Rows, width: int, kind: str, text: str
     ) -> None:
-        executor = start(fragile.ID)
-        trained = result(executor, pack_of([job(1), job(width), job(2)], rows, seconds=1.0))
-        failures = [t.outcome.failure for t in trained]
-        assert [f.kind if f else None for f in failures] == [None, kind, None]
-        assert failures[1] is not None
-        assert text in failures[1].text
-        assert result(executor, pack_of([job(3)], rows))[0].outcome.complete
+        check_alone_fails(start(fragile.ID), rows, width, kind, text)
 
     def test_a_job_above_the_limit_of_memory_fails_alone_and_is_not_waited_for(
         self, start: Start, rows: Rows
