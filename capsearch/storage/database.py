@@ -23,6 +23,7 @@ Answer = TypeVar("Answer")
 Warn = Callable[[str], None]
 BUSY = 60  # seconds that a writer waits for another one's lock on a SQLite file
 AWAY = 60.0  # seconds that a database may be away while a study runs
+STOPPED = 30.0  # seconds that PostgreSQL waits for a process that says nothing in a transaction
 FIRST = 5.0  # seconds that it may be away when it is reached for the first time
 UNREACHABLE = sa.exc.DBAPIError, sa.exc.TimeoutError, OSError
 CREATING = 0x6361707365617263  # the advisory lock under which tables are made
@@ -45,7 +46,7 @@ class Database:
         _make_folder(url)
         with self._translate_errors():
             self.engine = sa.create_engine(url, **engine_settings(url))
-            begin_at_once(self.engine)
+            prepare(self.engine)
 
     @property
     def is_sqlite(self) -> bool:
@@ -68,6 +69,10 @@ class Database:
                 return ask(connection)
 
         return self.retry(asking)
+
+    def has(self, table: str) -> bool:
+        """Whether there is a table of this name."""
+        return self.read(lambda connection: sa.inspect(connection).has_table(table))
 
     def write(self, change: Callable[[sa.Connection], Answer]) -> Answer:
         """All that `change` does, in one transaction."""
@@ -154,27 +159,32 @@ def engine_settings(url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": reach}
 
 
-def begin_at_once(engine: sa.Engine) -> None:
-    """SQLite: WAL lets readers and one writer work at once; NORMAL loses nothing when we die.
+def prepare(engine: sa.Engine) -> None:
+    """Have connections work as those of a study must.
 
-    A transaction that will write takes the lock when it begins: one that has read first could no
-    longer get it after another's write.
+    SQLite: WAL lets readers and one writer work at once; NORMAL loses nothing when we die. A
+    transaction that will write takes the lock when it begins: one that has read first could no
+    longer get it after another's write. PostgreSQL: a process that was stopped within a transaction
+    loses it, or nobody else could ever write.
     """
-    if engine.dialect.name != "sqlite":
-        return
 
     @sa.event.listens_for(engine, "connect")
-    def set_pragmas(connection: Any, _: Any) -> None:
+    def set_up(connection: Any, _: Any) -> None:
+        if engine.dialect.name != "sqlite":
+            connection.execute(f"SET idle_in_transaction_session_timeout = {1000 * STOPPED:.0f}")
+            connection.commit()
+            return
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+
+    if engine.dialect.name != "sqlite":
+        return
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         reads = connection.get_execution_options().get(_READS, False)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    engine.dispose()  # connections made before the listeners have no pragmas
 
 
 def exists(url: str) -> bool:

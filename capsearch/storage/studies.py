@@ -59,8 +59,9 @@ class StudyStorage:
         self.database = Database(url, warn)
         self.shown = self.database.shown
         try:
+            self._check_versions()  # before anything is made in it
             self.database.create(metadata)
-            self._check_versions()
+            self.database.add(versions, *({"part": p, "version": v} for p, v in VERSIONS.items()))
         except BaseException:
             self.close()
             raise
@@ -127,7 +128,7 @@ class StudyStorage:
     def former_document(self, key: str) -> dict[str, Any] | None:
         """The result of a study that the first version of capsearch completed here."""
         former = sa.table("capsearch_study", sa.column("key"), sa.column("document"))
-        if not sa.inspect(self.database.engine).has_table(former.name):
+        if not self.database.has(former.name):
             return None
         asked = sa.select(former.c.document).where(former.c.key == key)
         text = self.database.read(lambda c: c.execute(asked).scalar())
@@ -140,7 +141,8 @@ class StudyStorage:
         return int(self.database.read(lambda c: c.execute(count).scalar_one()))
 
     def _check_versions(self) -> None:
-        self.database.add(versions, *({"part": p, "version": v} for p, v in VERSIONS.items()))
+        if not self.database.has(versions.name):
+            return
         found = self.database.read(lambda c: c.execute(sa.select(versions)).all())
         if newer := [row for row in found if row.version > VERSIONS.get(row.part, row.version)]:
             listed = ", ".join(f"{r.part} {r.version} (known: {VERSIONS[r.part]})" for r in newer)

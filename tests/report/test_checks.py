@@ -320,12 +320,16 @@ def test_cs013_does_not_apply_to_a_single_seed() -> None:
 
 def test_cs014_failed_and_missing_replicates() -> None:
     whole = seeds((0.5, 0.3), (0.5, 0.3), (0.5, 0.3), se=0.1)
+    found = replace(whole.replicates[0], id="search/0/0", group="search")
+    whole = replace(whole, trials=(found,))
     assert status("CS014", whole) == "ok"
     bad = whole.replicates[0].ended(Outcome.failed("diverged"))
     one = CHECKS["CS014"](replace(whole, replicates=(*whole.replicates, bad)))
     assert one.status == "warning"
     assert "1 of 4" in one.sentence
     assert "1 layer of 16 units" in one.sentence
+    former = replicate(Candidate((9,)), 1, Outcome.failed("diverged"))  # trials were added since
+    assert status("CS014", replace(whole, replicates=(*whole.replicates, former))) == "ok"
     two = decided(whole, estimates=(replace(whole.estimates[0], replicates=2),))
     assert status("CS014", two) == "warning"
 

@@ -2,6 +2,7 @@
 
 import inspect
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -12,8 +13,8 @@ import sqlalchemy as sa
 
 from capsearch.records import Proof, Tracking
 from capsearch.search import baseline_trials
-from capsearch.storage import FenceLost, StudyStorage, StudyWriter
-from capsearch.storage.tables import metadata, openings, trials
+from capsearch.storage import FenceLost, StudyStorage, StudyWriter, database
+from capsearch.storage.tables import metadata, openings, studies, trials
 from tests.fakes import outcome_of, question_of, spec_of, study_of
 from tests.samples import record_of
 
@@ -162,3 +163,24 @@ def test_the_time_of_all_drivers_is_added_up(tmp_path: Path) -> None:
         row = storage.row(STUDY.key)
         assert row is not None
         assert 0.1 <= row.seconds < 2.0
+
+
+@pytest.mark.system
+def test_a_driver_that_is_stopped_within_a_transaction_holds_up_nobody(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends its transaction; SQLite's lock is the file system's, and goes with it."""
+    monkeypatch.setattr(database, "STOPPED", 0.5)
+    with closing(StudyStorage(postgres)) as storage, closing(StudyStorage(postgres)) as other:
+        storage.begin(STUDY, "toy")
+        StudyWriter(storage, STUDY)
+        with storage.database.engine.connect() as stopped:
+            stopped.execute(sa.update(studies).values(cut="never written"))
+            began = time.monotonic()
+            StudyWriter(other, STUDY).cut("a reason")
+            assert time.monotonic() - began < 10.0
+            with pytest.raises(sa.exc.DBAPIError):
+                stopped.commit()
+        row = other.row(STUDY.key)
+        assert row is not None
+        assert row.cut == "a reason"

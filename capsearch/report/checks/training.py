@@ -5,6 +5,7 @@ import numpy as np
 from capsearch.records import Curve, StudyRecord
 from capsearch.records import failures as kinds_of_failure
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
+from capsearch.selection import frontier
 from capsearch.words import network
 
 FEWEST_TRIALS = 6  # in a band: the best of 6 is in its best third 9 times in 10, 1 - (2/3)^6
@@ -92,15 +93,17 @@ def optimism(curves: list[Curve]) -> float:
 
 def replicates(record: StudyRecord) -> Answer:
     """CS014: fresh seeds that failed, and too few of them to know their spread."""
-    failed = [t for t in record.replicates if t.outcome and not t.outcome.complete]
+    baselines = [t for t in record.trials if t.group == "baseline"]
+    shown = {t.candidate for t in (*frontier(record.trials), *baselines)}
+    runs = [t for t in record.replicates if t.candidate in shown]  # not of former finalists
+    failed = [t for t in runs if t.outcome and not t.outcome.complete]
     fewest = min(e.replicates for e in record.estimates)
     if failed:
         who = ", ".join(sorted({network(t.candidate.units) for t in failed}))
-        return warning(f"{len(failed)} of {len(record.replicates)} fresh-seed runs failed: {who}")
+        return warning(f"{len(failed)} of {len(runs)} fresh-seed runs failed: {who}")
     if fewest < FEWEST_SEEDS:
         return warning(
             f"{fewest} fresh-seed runs of a finalist are too few to know how much seeds differ: "
             "raise select.replicates"
         )
-    count = len(record.replicates)
-    return ok(f"all {count} fresh-seed runs completed, at least {fewest} of every finalist")
+    return ok(f"all {len(runs)} fresh-seed runs completed, at least {fewest} of every finalist")
