@@ -34,17 +34,19 @@ def reach(place: Place, process: subprocess.Popen[str], moment: str) -> None:
     until(lambda: MOMENTS[moment](place) or process.poll() is not None)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
-def test_a_study_that_was_cut_ends_as_if_it_had_not_been(
-    place: Place, done: tuple[Place, dict[str, Any]], moment: str, stop: signal.Signals
+def test_a_study_that_was_cut_at_every_moment_ends_as_if_it_had_not_been(
+    place: Place, done: tuple[Place, dict[str, Any]], stop: signal.Signals
 ) -> None:
-    process = place.start("study", "mine")
-    reach(place, process, moment)
-    process.send_signal(stop)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == (-stop if stop == signal.SIGKILL else 143), err
-    known = set(place.ended())
+    known = set[tuple[str, str]]()
+    for moment in MOMENTS:
+        process = place.start("study", "mine")
+        reach(place, process, moment)
+        process.send_signal(stop)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == (-stop if stop == signal.SIGKILL else 143), (moment, err)
+        assert known <= set(place.ended()), moment
+        known = set(place.ended())
     document, _ = place.study()
     assert lasting(document) == lasting(done[1])
     assert known <= set(place.ended())
