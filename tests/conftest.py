@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.servers import MlflowServer, Postgres
 
 settings.register_profile("capsearch", deadline=None, derandomize=True)
 settings.load_profile("capsearch")
-GROUPS = {"unit", "integration", "system"}
+GROUPS = ("system", "integration", "unit")  # the slowest first
 WHOLE_MODULE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(integration|system|needs)", re.M)
 UNIT_SECONDS = 60.0
 
@@ -27,16 +27,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is read
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Every test is in one group, and a unit test has little time."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test is in one group, and a unit test has little time.
+
+    Files of slow tests go first, or the last of them would run alone (`--no-loadscope-reorder`).
+    """
+    slowest = dict[Path, int]()
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         if "needs" in marks:
             item.add_marker("system")
-        elif not marks & GROUPS:
+        elif not marks.intersection(GROUPS):
             item.add_marker("unit")
             if "timeout" not in marks:
                 item.add_marker(pytest.mark.timeout(UNIT_SECONDS))
+        group = next(n for n, name in enumerate(GROUPS) if item.get_closest_marker(name))
+        slowest[item.path] = min(group, slowest.get(item.path, group))
+    items.sort(key=lambda item: slowest[item.path])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
