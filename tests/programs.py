@@ -29,6 +29,6 @@ def require(program: str) -> str:
 def missing(program: str) -> str:
     """Skip this test, or fail it in CI."""
     text = f"{MISSING} {program} (Debian package {PACKAGES[program]})"
-    if os.environ.get("CI") == "true" or "PYTEST_CURRENT_TEST" not in os.environ:
+    if os.environ.get("CI") == "true" or "PYTEST_VERSION" not in os.environ:
         raise AssertionError(text)
     pytest.skip(text)
