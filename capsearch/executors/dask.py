@@ -88,8 +88,8 @@ class DaskExecutor:
         self._distributed, self._address, self._warn = distributed, address, warn
         self._versions, self._train, self._put_piece = _entries()
         self._topic = f"capsearch-{uuid.uuid4().hex}"
-        self._own, self._known = versions(), dict[str, bool]()
-        self._usable: dict[str, int] = {}  # threads, by the address of a worker
+        self._there: dict[str, int] = {}  # threads, by the address of every worker
+        self._own, self._known, self._asking = versions(), dict[str, bool](), set[str]()
         self._held: list[Any] = []  # a heap of packs that wait here
         self._number = count()
         self._flying: list[_Flight] = []
@@ -107,6 +107,11 @@ class DaskExecutor:
         """Every thread, and some more: what is stored and suggested must not keep a thread idle."""
         threads = sum(self._usable.values())
         return threads + ceil(threads / AHEAD)
+
+    @property
+    def _usable(self) -> dict[str, int]:
+        """Those of the workers that have the driver's versions."""
+        return {address: n for address, n in self._there.items() if self._known.get(address)}
 
     def open(self, rows: Rows) -> None:
         self._rows = rows
@@ -134,7 +139,7 @@ class DaskExecutor:
                     workers=workers,
                 )
             except Exception:  # whatever a client raises that has lost its scheduler
-                self._usable = {}
+                self._there = {}
                 future.set_exception(Lost("the scheduler cannot be reached"))
                 continue
             allowed = 2 * pack.limits.seconds_per_job * len(pack.jobs) + SLACK
@@ -148,7 +153,7 @@ class DaskExecutor:
         with self._lock:
             self._busy.discard(task.key)
             if self._client.status != RUNNING:  # the scheduler is away: what was known is old
-                self._usable = {}
+                self._there = {}
             self._send()
         self._wake.set()
 
@@ -213,7 +218,7 @@ class DaskExecutor:
                 self._send()
 
     def _survey(self) -> None:
-        """Know which workers there are; in a thread of its own, for one of them may not answer."""
+        """Know which workers there are."""
         while not self._ended:
             time.sleep(LOOK)
             self._look()
@@ -231,11 +236,17 @@ class DaskExecutor:
             if self._client.status == "closed" and not self._ended:
                 with suppress(BadRequest, StoreUnavailable):
                     self._client = self._connect()
-        for address in found.keys() - self._known.keys():
-            with suppress(Exception):  # it has gone again, which is nobody else's loss
-                answer = self._client.run(self._versions, workers=[address])
-                self._known[address] = self._fits(address, answer.get(address))
-        self._usable = {a: w["nthreads"] for a, w in found.items() if self._known.get(a)}
+        self._there = {address: worker["nthreads"] for address, worker in found.items()}
+        for address in found.keys() - self._known.keys() - self._asking:
+            self._asking.add(address)
+            threading.Thread(target=self._ask, args=(address,), name="dask", daemon=True).start()
+
+    def _ask(self, address: str) -> None:
+        """For a worker's versions, in a thread of its own: one that is stopped does not answer."""
+        with suppress(Exception):  # it has gone again, which is nobody else's loss
+            answer = self._client.run(self._versions, workers=[address])
+            self._known[address] = self._fits(address, answer.get(address))
+        self._asking.discard(address)
 
     def _fits(self, address: str, theirs: dict[str, str] | None) -> bool:
         other = {n: v for n, v in (theirs or {}).items() if self._own.get(n) != v}

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import dask
+import psutil
 import pytest
 
 from capsearch.executors import Executor, Rows
@@ -80,6 +81,26 @@ def test_a_pack_whose_end_is_noticed_late_costs_no_other_one(
     quick = executor.submit(pack_of([job(1)], rows), 1)
     assert quick.result(60)[0].outcome.complete
     assert all(trained.outcome.complete for trained in slow.result(60))
+
+
+def test_a_worker_that_is_stopped_holds_up_nobody(
+    cluster: Cluster, rows: Rows, start: Start
+) -> None:
+    """It is there for the scheduler, and does not say of which version it is."""
+    start(fragile.ID)  # both have joined
+    first = next(iter(cluster.workers))
+    below = psutil.Process(cluster.workers[first].pid).children(recursive=True)
+    for process in below:
+        process.suspend()
+    executor = DaskExecutor(cluster.address, print)
+    try:
+        executor.open(rows)
+        until(lambda: executor.slots > 0, 20.0)
+        assert executor.submit(pack_of([job(1)], rows), 0).result(30)[0].outcome.complete
+    finally:
+        for process in below:
+            process.resume()
+        executor.shutdown()
 
 
 def test_no_worker_is_missed_while_the_client_refreshes_what_it_knows_of_the_cluster(
