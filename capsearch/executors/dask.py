@@ -7,7 +7,6 @@ reach an open scheduler can run code on it: use TLS, as Dask's own configuration
 
 import json
 import logging
-import re
 import threading
 import time
 import uuid
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from math import ceil
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -27,6 +25,7 @@ from capsearch.data.cache import check_whole
 from capsearch.engines.base import Trained
 from capsearch.errors import BadRequest, CapsearchError, StoreUnavailable
 from capsearch.executors.base import Lost, Pack, Rows, Unusable
+from capsearch.executors.dask_cluster import entries, scheduler_of
 from capsearch.executors.dask_worker import GOOD, LOST, versions
 from capsearch.executors.wire import trained_from_bytes
 
@@ -36,33 +35,6 @@ AHEAD = 4  # threads for each pack that waits here, to go out as soon as one of 
 SLACK = 60.0  # seconds that a pack may be late, beyond twice its limit, before it is sent again
 RUNNING = "running"  # the status of a client that has its scheduler
 PENDING = ("pending", "lost")  # a lost result is made again by Dask
-
-
-def _entries() -> tuple[Callable[..., Any], ...]:
-    """What a cluster is asked to run: the versions of a worker, a pack, and a piece of rows.
-
-    Functions within a function are sent by value, so that a scheduler needs no capsearch; what a
-    worker needs it imports when it is asked.
-    """
-
-    def versions() -> Any:
-        try:
-            from capsearch.executors import dask_worker
-        except ImportError:
-            return None
-        return dask_worker.versions()
-
-    def train(task: bytes) -> bytes:
-        from capsearch.executors import dask_worker
-
-        return dask_worker.train(task)
-
-    def put(*piece: Any) -> None:
-        from capsearch.executors import dask_worker
-
-        dask_worker.put(*piece)
-
-    return versions, train, put
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +58,7 @@ class DaskExecutor:
         for noisy in ("distributed", "distributed.client"):  # losses are expected, and ours to tell
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
         self._distributed, self._address, self._warn = distributed, address, warn
-        self._versions, self._train, self._put_piece = _entries()
+        self._versions, self._train, self._put_piece = entries()
         self._topic = f"capsearch-{uuid.uuid4().hex}"
         self._there: dict[str, int] = {}  # threads, by the address of every worker
         self._own, self._known, self._asking = versions(), dict[str, bool](), set[str]()
@@ -169,7 +141,7 @@ class DaskExecutor:
             self._client.close(timeout=2)
 
     def _connect(self) -> Any:
-        address = self._scheduler()
+        address = scheduler_of(self._address)
         try:
             client = self._distributed.Client(
                 address, timeout="10s", set_as_default=False, name="capsearch",
@@ -183,24 +155,6 @@ class DaskExecutor:
             ) from error
         client.subscribe_topic(self._topic, self._heard)
         return client
-
-    def _scheduler(self) -> str:
-        """The address itself, or the one in the scheduler file. Raises BadRequest."""
-        address = self._address
-        if "://" not in address:
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                address = str(json.loads(Path(address).read_text())["address"])
-        if not re.fullmatch(r"(tcp|tls|wss?)://\S+:\d+\S*", address):
-            raise BadRequest(
-                f"--dask {self._address}: not an address such as tcp://HOST:PORT, nor a "
-                "scheduler file"
-            )
-        settings = self._distributed.Security().get_connection_args("client")
-        if address.startswith("tls:") and settings["ssl_context"] is None:
-            raise BadRequest(
-                f"--dask {self._address}: needs the files of a certificate in Dask's configuration"
-            )
-        return address
 
     def _heard(self, event: tuple[float, Any]) -> None:
         """A worker asks for rows."""

@@ -23,6 +23,7 @@ READY = 120.0  # seconds that the server has to answer for the first time
 # The process group ends when the server does, and when this process closes the pipe that `cat`
 # reads or is gone, `kill -9` included.
 GUARDED = '("$@"; kill -KILL 0) & cat >/dev/null; kill -KILL 0'
+AS_TRAINING = "workflowType=machine_learning"  # or the page is laid out for language models
 SETTINGS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # the jobs service is eight processes
     "MLFLOW_LOGGING_LEVEL": "ERROR",  # why it does not run is said in its log alone
@@ -74,7 +75,8 @@ class UiServer:
         }
         for run in self._ask("runs/search", question).get("runs", []) if found else []:
             info = run["info"]
-            return f"{self.address}/#/experiments/{info['experiment_id']}/runs/{info['run_id']}"
+            page = f"experiments/{info['experiment_id']}/runs/{info['run_id']}"
+            return f"{self.address}/#/{page}?{AS_TRAINING}"
         return self.address
 
     def wait(self) -> None:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -56,7 +56,13 @@ def executor(rows: Rows) -> Iterator[LocalExecutor]:
 
 
 def children() -> set[int]:
-    return {child.pid for child in psutil.Process().children()}
+    """Those that train: a test before may have left a server running for the whole session."""
+    found = set[int]()
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any("capsearch.engines.child" in word for word in child.cmdline()):
+                found.add(child.pid)
+    return found
 
 
 def test_what_trains_when_everything_is_ended_is_lost_and_blames_nobody(
