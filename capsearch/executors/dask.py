@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -165,7 +165,8 @@ class DaskExecutor:
         while not self._ended:
             self._wake.wait(LOOK)
             self._wake.clear()
-            landed = [flight for flight in list(self._flying) if self._landed(flight)]
+            usable = self._usable
+            landed = [flight for flight in list(self._flying) if self._landed(flight, usable)]
             with self._lock:
                 self._flying = [flight for flight in self._flying if flight not in landed]
                 self._busy -= {flight.task.key for flight in landed}
@@ -196,7 +197,7 @@ class DaskExecutor:
             threading.Thread(target=self._ask, args=(address,), name="dask", daemon=True).start()
 
     def _ask(self, address: str) -> None:
-        """For a worker's versions, in a thread of its own: one that is stopped does not answer."""
+        """Ask a worker for its versions, in a thread of its own: a stopped one does not answer."""
         with suppress(Exception):  # it has gone again, which is nobody else's loss
             answer = self._client.run(self._versions, workers=[address])
             self._known[address] = self._fits(address, answer.get(address))
@@ -211,13 +212,13 @@ class DaskExecutor:
             self._warn(f"the Dask worker {address} has {listed} and is not used")
         return theirs is not None and not other
 
-    def _landed(self, flight: _Flight) -> bool:
+    def _landed(self, flight: _Flight, usable: Collection[str]) -> bool:
         """Whether a pack has ended; its future is told."""
         if self._damaged is not None:
             flight.future.set_exception(Unusable(self._damaged))
             return True
         status = flight.task.status
-        there = not flight.workers.isdisjoint(self._usable)
+        there = not flight.workers.isdisjoint(usable)
         if status in PENDING and there and time.monotonic() < flight.until:
             return False
         try:

@@ -154,7 +154,8 @@ class StudySpec(Table):
     def of(cls, table: Mapping[str, Any]) -> Self:
         """A study file's content. Raises pydantic's ValidationError.
 
-        Read as JSON, which pydantic can take at its word: true is no number, nor is "8".
+        Checked as JSON: there pydantic can be strict and still take a list for a tuple. So true is
+        no number, and neither is "8".
         """
         data = table.get("data")
         said = {**table, "data": {}} if isinstance(data, dict) else table

@@ -167,19 +167,20 @@ def prepare(engine: sa.Engine) -> None:
     longer get it after another's write. PostgreSQL: a process that was stopped within a transaction
     loses it, or nobody else could ever write.
     """
+    if engine.dialect.name != "sqlite":
 
-    @sa.event.listens_for(engine, "connect")
-    def set_up(connection: Any, _: Any) -> None:
-        if engine.dialect.name != "sqlite":
+        @sa.event.listens_for(engine, "connect")
+        def set_timeout(connection: Any, _: Any) -> None:
             connection.execute(f"SET idle_in_transaction_session_timeout = {1000 * STOPPED:.0f}")
             connection.commit()
-            return
+
+        return
+
+    @sa.event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-
-    if engine.dialect.name != "sqlite":
-        return
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

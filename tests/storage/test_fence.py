@@ -169,7 +169,7 @@ def test_the_time_of_all_drivers_is_added_up(tmp_path: Path) -> None:
 def test_a_driver_that_is_stopped_within_a_transaction_holds_up_nobody(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL ends its transaction; SQLite's lock is the file system's, and goes with it."""
+    """PostgreSQL ends its transaction. On SQLite the lock lasts as long as the process."""
     monkeypatch.setattr(database, "STOPPED", 0.5)
     with closing(StudyStorage(postgres)) as storage, closing(StudyStorage(postgres)) as other:
         storage.begin(STUDY, "toy")
