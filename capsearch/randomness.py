@@ -1,27 +1,9 @@
-"""The randomness that every engine shares: given one job, all start alike and see the same batches.
+"""The randomness that every engine shares: given one job, all see the same batches.
 
 Numbers come from NumPy's PCG64 streams, keyed by the seeds of the job: equal on every machine.
 """
 
-from itertools import pairwise
-
 import numpy as np
-
-from capsearch.records import Candidate
-
-
-def initial_weights(candidate: Candidate, features: int, seed: int) -> list[np.ndarray]:
-    """Kernel and bias of every layer, in order: Glorot-uniform kernels, zero biases, float32.
-
-    A kernel of shape (i, o) is uniform on +-sqrt(6 / (i + o)): Glorot and Bengio (2010), eq. 16.
-    """
-    rng = np.random.default_rng([seed, 0])
-    weights = []
-    for inputs, outputs in pairwise([features, *candidate.units, 1]):
-        limit = np.float32(np.sqrt(6.0 / (inputs + outputs)))
-        kernel = rng.random((inputs, outputs), dtype=np.float32) * (2 * limit) - limit
-        weights += [kernel, np.zeros(outputs, np.float32)]
-    return weights
 
 
 def row_order(order: int, epoch: int, rows: int) -> np.ndarray:

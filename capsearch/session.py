@@ -20,7 +20,7 @@ from capsearch.engines.registry import DEFAULT, engine_id, engine_of
 from capsearch.errors import BadRequest
 from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
-from capsearch.records import Opening, Study, StudyRecord, TestScore, digest_of
+from capsearch.records import DataProfile, Opening, Study, StudyRecord, TestScore, digest_of
 from capsearch.report.checks import with_checks
 from capsearch.search import Question, in_order
 from capsearch.spec import StudySpec, find, read
@@ -154,7 +154,7 @@ def open_session(
     engine_known(engine)
     prepared = cache.prepare(opened, source.name, config.cache)
     rows = Rows(prepared.key, prepared.folder)
-    study, space = new_study(name, spec, prepared.profile, engine)
+    study, space = new_study(name, spec, prepared.profile, engine, sparse=prepared.sparse)
     row = next((row for row in stored if row.key == study.key), None)
     if row is not None:
         _engine(row, config)
@@ -195,11 +195,17 @@ def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[St
     return [row for row in storage.rows(name) if row.digest == digest]
 
 
-def new_study(name: str, spec: StudySpec, profile: Any, engine: str) -> tuple[Study, Space]:
-    """The study that a question is about these data, and its space."""
-    space = spec.space_for(profile.features)
+def new_study(
+    name: str, spec: StudySpec, profile: DataProfile, engine: str, *, sparse: bool
+) -> tuple[Study, Space]:
+    """The study that a question is about these data, and its space.
+
+    What the file leaves to the rows is stored as decided, and is no part of the digest.
+    """
+    asked = spec.for_rows(sparse=sparse)
+    space = asked.space_for(profile.features)
     sampling = asdict(STRATEGIES[spec.search.strategy])
-    question = spec.question | {"sampling": sampling}
+    question = asked.question | {"sampling": sampling}
     edges = ladder(space, spec.search.rungs)
     digest = digest_of(identity_of(spec))
     return Study(name, question, profile, edges, engine, digest), space
@@ -254,6 +260,8 @@ def former_digest(spec: StudySpec) -> str:
         sampling |= {"patience": 2, "window": 3}
     question = spec.question
     question["search"].setdefault("grow", True)
+    for table in (question["training"], question["space"], *question["baseline"]):
+        table.pop("initialization")
     return digest_of(question | {"sampling": sampling})
 
 

@@ -16,7 +16,7 @@ from capsearch.engines.registry import ENGINES
 from capsearch.executors import Executor, Limits, Lost, Pack
 from capsearch.executors import Rows as RowsRef
 from capsearch.families.space import count_parameters, ladder
-from capsearch.randomness import initial_weights
+from capsearch.initialization import initial_weights
 from capsearch.records import Candidate, Curve, DataProfile, Job, Outcome, Study, Trial, digest_of
 from capsearch.search import Dispatcher, Plan, Question
 from capsearch.spec import StudySpec

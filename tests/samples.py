@@ -31,7 +31,7 @@ from tests.fakes import PACKED, Dice, outcome_of, profile_of
 def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) -> StudyRecord:
     """The record of a study on 10,000 features; the second trial of every rung diverged."""
     asked = spec.read(spec.shipped()["imdb"], lambda _: [])
-    study, space = new_study(name, asked, profile_of("imdb", 10_000), PACKED)
+    study, space = new_study(name, asked, profile_of("imdb", 10_000), PACKED, sparse=True)
     trials = search.baseline_trials(study, asked, space) if baselines else []
     for rung, band in enumerate(bands(study.ladder)):
         for number in range(per_rung):

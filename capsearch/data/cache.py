@@ -38,6 +38,11 @@ class Prepared:
     profile: DataProfile
     key: str
 
+    @property
+    def sparse(self) -> bool:
+        """Whether the source gave sparse rows."""
+        return (self.folder / "train-indptr.npy").is_file()
+
 
 def default_root() -> Path:
     """CAPSEARCH_CACHE, or the user's cache folder. Raises BadRequest when nobody knows of one."""

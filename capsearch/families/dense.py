@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capsearch.families.dimension import Choices, Dimension, Integers
-from capsearch.randomness import initial_weights
+from capsearch.initialization import INITIALIZATIONS, KERAS, initial_weights
 from capsearch.records import Candidate
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ SETTINGS = (
     Dimension(
         "optimizer", "optimizer", USUAL.optimizer, str, Choices, choices=OPTIMIZERS, form="{}"
     ),
+    Dimension(
+        "initialization", "initialization", KERAS, str, Choices, choices=INITIALIZATIONS, form="{}",
+        hidden=True, by_rows=True,
+    ),
 )  # fmt: skip
 """In the order in which they are drawn."""
 
@@ -53,8 +57,9 @@ def dimensions() -> tuple[Dimension, ...]:
 
 def candidate_of(units: Iterable[int], settings: Mapping[str, Any]) -> Candidate:
     """What is at its default is left out, so that a new setting changes no candidate's key."""
-    known = {d.name: settings[d.name] for d in SETTINGS if settings[d.name] != d.default}
-    return Candidate.from_dict({"units": units} | known)
+    known = {d.name: settings.get(d.name, d.default) for d in SETTINGS}
+    told = {d.name: known[d.name] for d in SETTINGS if known[d.name] != d.default}
+    return Candidate.from_dict({"units": units} | told)
 
 
 def settings_of(candidate: Candidate) -> dict[str, Any]:

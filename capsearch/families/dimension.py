@@ -118,8 +118,14 @@ class Dimension:
     below: float = inf
     choices: Collection[str] = ()  # its legal names; empty for numbers
     form: str = "{:.2g}"  # how a value is written for people
-    hidden: bool = False  # acts on hidden layers: a linear model has 0 of it
+    hidden: bool = False  # acts on hidden layers: a linear model has the default
+    by_rows: bool = False  # where a study says nothing, candidates have what suits their rows
     read: Callable[[Candidate], Any] | None = None  # its value, when it is no setting by this name
+
+    @property
+    def unsaid(self) -> Any:
+        """What [training] holds where a study file says nothing; None where the rows decide."""
+        return None if self.by_rows else self.default
 
     def of(self, candidate: Candidate) -> Any:
         """Its value in a candidate."""

@@ -55,7 +55,7 @@ class Space:
         settings = dense.settings_of(self.fixed)
         for setting in dense.SETTINGS:
             if setting.hidden and depth == 0:
-                settings[setting.name] = 0.0
+                settings[setting.name] = setting.default
             elif setting.name in self.searched:
                 settings[setting.name] = self.searched[setting.name].draw(setting.name, suggest)
         return dense.candidate_of(units, settings)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model,
 from pydantic.dataclasses import dataclass
 from pydantic_core import to_json
 
+from capsearch import initialization
 from capsearch.families import dense
 from capsearch.families.dimension import STRICT, Choices, Dimension, one_of
 from capsearch.families.space import Space
@@ -69,7 +70,7 @@ class SpaceTable(Table):
     """[space]: the range of each dimension that is searched."""
 
 
-@described(dense.SETTINGS, lambda d: (_value(d), d.default))
+@described(dense.SETTINGS, lambda d: (_value(d) | None if d.by_rows else _value(d), d.unsaid))
 class Training(Table):
     """[training]: the value of each setting that is not searched, and how long is trained."""
 
@@ -175,7 +176,7 @@ class StudySpec(Table):
         default, and a setting that is renamed (with its old name as alias) change no digest.
         """
         said = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        usual = dense.settings_of(self.fixed()).items()
+        usual = self._usual.items()
         baselines = [
             {name: value for name, value in each.items() if (name, value) not in usual}
             for each in said.get("baseline", ())
@@ -192,11 +193,23 @@ class StudySpec(Table):
         layers, units = (searched.pop(d.name) for d in (dense.LAYERS, dense.UNITS))
         return Space(features, self.fixed(), layers, units, searched)
 
+    def for_rows(self, *, sparse: bool) -> Self:
+        """The same study with each setting that follows from the rows filled in."""
+        suited = {"initialization": initialization.for_rows(sparse=sparse)}
+        said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
+        filled = {name: value for name, value in suited.items() if name not in said}
+        return self.model_copy(update={"training": self.training.model_copy(update=filled)})
+
+    @property
+    def _usual(self) -> dict[str, Any]:
+        """What a baseline has where it says nothing: it begins as Keras does, being a recipe's."""
+        by_rows = {d.name: d.default for d in dense.SETTINGS if d.by_rows}
+        return dense.settings_of(self.fixed()) | by_rows
+
     def baselines(self) -> tuple[tuple[str, Candidate], ...]:
-        """Each named baseline; what it leaves out is as in [training]."""
-        usual = dense.settings_of(self.fixed())
+        """Each named baseline; what it leaves out is as in [training], but for `by_rows`."""
         return tuple(
-            (b.name, dense.candidate_of(b.units, usual | _given(b, dense.SETTINGS)))
+            (b.name, dense.candidate_of(b.units, self._usual | _given(b, dense.SETTINGS)))
             for b in self.baseline
         )
 

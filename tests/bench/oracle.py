@@ -62,7 +62,9 @@ class Ground:
     def of(cls, name: str, root: Path) -> "Ground":
         asked = spec.read(spec.shipped()[name], lambda _: [])
         prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
-        study, space = new_study(name, asked, prepared.profile, engine_id(DEFAULT, threads=1))
+        study, space = new_study(
+            name, asked, prepared.profile, engine_id(DEFAULT, threads=1), sparse=prepared.sparse
+        )
         least, top = study.ladder[0], study.ladder[-1]
         inner = [round(least * (top / least) ** (band / BANDS)) for band in range(1, BANDS)]
         return cls(asked, study, space, prepared.folder, (least, *inner, top))

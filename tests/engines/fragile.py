@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from capsearch.data.source import SearchData
 from capsearch.engines.base import Trained
 from capsearch.engines.registry import EngineKind
-from capsearch.randomness import initial_weights
+from capsearch.initialization import initial_weights
 from capsearch.records import Candidate, Job
 from tests.fakes import outcome_of
 

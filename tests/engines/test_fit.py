@@ -6,7 +6,8 @@ import pytest
 
 from capsearch.engines.fit import FitEngine
 from capsearch.families.dense import build, optimizer
-from capsearch.randomness import initial_weights, row_order
+from capsearch.initialization import initial_weights
+from capsearch.randomness import row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import SMALL, EngineContract, job
 from tests.fakes import dense_of, toy_data

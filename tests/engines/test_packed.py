@@ -85,6 +85,13 @@ def test_weighted_and_dense_rows_agree_with_keras_too(form: Form, units: tuple[i
     agree(job(Candidate(units, l2=1e-2, **SMALL), epochs=3), rows_of(form))
 
 
+@pytest.mark.parametrize("units", [(1,), (3,), (5, 4)])
+@pytest.mark.parametrize("form", ["dense", "ones"])
+def test_shifted_networks_agree_with_keras_too(form: Form, units: tuple[int, ...]) -> None:
+    begun = (("initialization", "shifted"),)
+    agree(job(Candidate(units, l2=1e-3, extra=begun, **SMALL), epochs=3), rows_of(form))
+
+
 POOL = tuple(
     job(candidate, replicate=replicate, epochs=3)
     for candidate in (

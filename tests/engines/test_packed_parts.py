@@ -10,7 +10,8 @@ from capsearch.engines.packed import batches as batches_module
 from capsearch.engines.packed.batches import Batches
 from capsearch.engines.packed.kernels import _activate, compiled
 from capsearch.engines.packed.network import network, weights_of
-from capsearch.randomness import initial_weights, row_order
+from capsearch.initialization import initial_weights
+from capsearch.randomness import row_order
 from capsearch.records import Candidate
 from tests.contracts.engine import job
 

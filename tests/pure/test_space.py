@@ -159,7 +159,7 @@ def test_a_value_that_is_not_legal_is_refused_by_name(value: float) -> None:
         (SETTING, Reals(1.0, float("nan")), "high.*finite"),
         (Dimension("x", "x", above=0), Reals(0.5, 2.0, off=True), "off.*above 0"),
         (dense.UNITS, Integers(0, 3), r"low \(0\).*1 or more"),
-        (dense.SETTINGS[-1], ("adam", "adm"), "'adm'.*'adam', 'rmsprop' or 'sgd'"),
+        (dense.SETTINGS[5], ("adam", "adm"), "'adm'.*'adam', 'rmsprop' or 'sgd'"),
         (dense.SETTINGS[-1], (), "at least one"),
     ],
 )

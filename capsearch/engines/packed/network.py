@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from capsearch.engines.packed.kernels import ADAM, RMSPROP, SGD, WHOLE, Net, Rule
-from capsearch.randomness import initial_weights
+from capsearch.initialization import initial_weights
 from capsearch.records import Candidate, Job
 
 OPTIMIZERS = {"adam": ADAM, "rmsprop": RMSPROP, "sgd": SGD}

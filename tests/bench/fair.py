@@ -1,0 +1,183 @@
+"""Is every size shown as good as it can be? Keras' start against ours, by brute force.
+
+`python -m tests.bench.fair` draws 96 candidates of each network on each data set, trains the best
+12 from 3 seeds and the best 3 of these from 24, once with Keras' start and once with the one that
+suits the rows. Draws and seeds are the same for both, so where the two begin alike they end alike.
+Every cell is kept in `--store` as it is done.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from scipy.stats import ttest_ind
+
+from capsearch import initialization, spec
+from capsearch.data import cache
+from capsearch.data.source import Rows, SearchData, open_source
+from capsearch.engines.packed import PackedEngine
+from capsearch.families import dense
+from capsearch.records import Candidate, Job, digest_of
+from tests.bench.oracle import Dice
+
+NETWORKS = (
+    (), (1,), (2,), (3,), (4,), (5,), (8,), (16,), (64,), (2, 4), (4, 4), (16, 16), (12, 150, 50),
+)  # fmt: skip
+TEXTS, TABLES = ("imdb", "rotten_tomatoes"), ("digits", "breast_cancer")
+DRAWS, AGAIN, LAST = 96, (12, 3), (3, 24)  # candidates; how many go on, from how many seeds
+WORSE = 0.003  # in loss: what no cell may exceed
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A data set, and how candidates are drawn and trained on it."""
+
+    data: SearchData
+    asked: spec.StudySpec
+    batch: int
+    epochs: int
+    patience: int
+
+    @classmethod
+    def of(cls, name: str, root: Path) -> "Ground":
+        """A shipped study as it stands, or a table with the space of the IMDB study."""
+        asked = spec.read(spec.shipped()[name if name in TEXTS else "imdb"], lambda _: [])
+        if name in TABLES:
+            return cls(table(name), asked, 64, 60, 8)
+        prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
+        training = asked.training
+        batch = asked.fixed().batch_size
+        return cls(cache.load(prepared.folder), asked, batch, training.epochs, training.patience)
+
+    def draws(self, units: tuple[int, ...], start: str) -> list[Candidate]:
+        """The same settings for every start."""
+        dice = Dice(Random(f"fair {units}"))
+        searched = self.asked.space_for(self.data.features).searched
+        drawn = list[Candidate]()
+        for _ in range(DRAWS):
+            said = {name: reach.draw(name, dice) for name, reach in searched.items()}
+            said |= {"batch_size": self.batch, "initialization": start}
+            if not units:
+                said |= {d.name: d.default for d in dense.SETTINGS if d.hidden}
+            usual = dense.settings_of(Candidate(()))
+            drawn.append(dense.candidate_of(units, usual | said))
+        return drawn
+
+    def job(self, candidate: Candidate, draw: int, replicate: int) -> Job:
+        seed = int(digest_of([draw, replicate])[:7], 16)
+        return Job(candidate, seed, 1000 + replicate, self.epochs, self.patience)
+
+
+def table(name: str) -> SearchData:
+    """scikit-learn's digits (odd or even) or breast_cancer: 60% to train, the rest to validate."""
+    from sklearn import datasets
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    train, rest = np.split(order, [int(0.6 * len(y))])
+    x = StandardScaler().fit(x[train]).transform(x).astype(np.float32)
+    y = (y % 2).astype(np.float32)
+    return SearchData(Rows(x[train], y[train]), Rows(x[rest], y[rest]))
+
+
+def brute_force(
+    ground: Ground, engine: PackedEngine, units: tuple[int, ...], start: str
+) -> list[float]:
+    """Validation losses of the best candidate from its last seeds; one that failed is infinite."""
+    drawn = ground.draws(units, start)
+
+    def losses(draws: Sequence[int], seeds: Sequence[int]) -> Mapping[int, list[float]]:
+        asked = [(draw, seed) for draw in draws for seed in seeds]
+        trained = engine.train([ground.job(drawn[d], d, s) for d, s in asked], ground.data)
+        found: dict[int, list[float]] = {draw: [] for draw in draws}
+        for (draw, _), each in zip(asked, trained, strict=True):
+            found[draw].append(each.outcome.val_loss if each.outcome.complete else np.inf)
+        return found
+
+    seeds = 0
+    left: Sequence[int] = range(DRAWS)
+    for keep, count in ((AGAIN[0], 1), (LAST[0], AGAIN[1]), (1, LAST[1])):
+        found = losses(left, range(seeds, seeds + count))
+        left = sorted(left, key=lambda draw: float(np.mean(found[draw])))[:keep]
+        seeds += count
+    return found[left[0]]
+
+
+def compare(name: str, root: Path, store: Path, threads: int) -> list[dict[str, object]]:
+    """Every cell of a data set, from the store or trained now."""
+    ground, cells = Ground.of(name, root), list[dict[str, object]]()
+    engine = PackedEngine(threads=threads)
+    ours = initialization.for_rows(sparse=name in TEXTS)
+    for units in NETWORKS:
+        path = store / f"{name}-{'-'.join(map(str, units)) or 'linear'}.json"
+        if not path.is_file():
+            began = time.perf_counter()
+            starts = {
+                s: brute_force(ground, engine, units, s) for s in (initialization.KERAS, ours)
+            }
+            seconds = round(time.perf_counter() - began, 1)
+            said = {"data": name, "units": units, "ours": ours, "losses": starts}
+            path.write_text(json.dumps(said | {"seconds": seconds}))
+        cells.append(json.loads(path.read_text()))
+        show(cells[-1])
+    return cells
+
+
+def show(cell: Mapping[str, object]) -> None:
+    """A line of the table, the one-sided p value being that of "ours is worse"."""
+    keras, ours, p = read(cell)
+    units = "-".join(map(str, cell["units"])) or "linear"  # type: ignore[call-overload]
+    columns = [f"{a.mean():.4f} ± {a.std(ddof=1):.4f}" for a in (keras, ours)]
+    apart = ours.mean() - keras.mean()
+    print(
+        f"| {cell['data']} | {units} | {' | '.join(columns)} | {apart:+.4f} | {p:.2g} |", flush=True
+    )
+
+
+def read(cell: Mapping[str, object]) -> tuple[np.ndarray, np.ndarray, float]:
+    losses = cell["losses"]
+    assert isinstance(losses, dict)
+    keras, ours = (np.array(losses[start]) for start in (initialization.KERAS, cell["ours"]))
+    if (keras == ours).all():
+        return keras, ours, 1.0
+    return keras, ours, float(ttest_ind(ours, keras, equal_var=False, alternative="greater").pvalue)
+
+
+def holm(values: Sequence[float], level: float = 0.05) -> int:
+    """How many of these p values Holm's steps reject."""
+    ordered = sorted(values)
+    for number, value in enumerate(ordered):
+        if value > level / (len(ordered) - number):
+            return number
+    return len(ordered)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=None)
+    parser.add_argument("--store", type=Path, default=Path("fair"))
+    parser.add_argument("--data", nargs="+", default=[*TEXTS, *TABLES])
+    parser.add_argument("--threads", type=int, default=2)
+    asked = parser.parse_args()
+    asked.store.mkdir(parents=True, exist_ok=True)
+    print(
+        "| data | units | Keras' start | ours | difference | p (worse) |\n|---|---|---|---|---|---|"
+    )
+    cells = list[dict[str, object]]()
+    for name in asked.data:
+        cells += compare(name, asked.cache or cache.default_root(), asked.store, asked.threads)
+    pairs = [read(cell) for cell in cells]
+    worst = max(float(ours.mean() - keras.mean()) for keras, ours, _ in pairs)
+    worse = sum(ours.mean() - keras.mean() > WORSE for keras, ours, _ in pairs)
+    print(f"largest difference {worst:+.4f}; {worse} of {len(pairs)} cells above {WORSE}")
+    print(f"significantly worse by Holm at 5%: {holm([p for *_, p in pairs])}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""How networks begin: what each initialization promises of every unit, and to which networks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capsearch.initialization import SHIFT, for_rows, initial_weights
+from capsearch.records import Candidate
+from tests.fakes import spec_of
+
+SEARCHED = {
+    "layers": {"low": 1, "high": 1},
+    "units": {"low": 1, "high": 8},
+    "initialization": ["keras", "shifted"],
+}
+UNITS = st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple)
+
+
+def begun(kind: str, units: tuple[int, ...], seed: int, features: int = 30) -> list[np.ndarray]:
+    return initial_weights(Candidate(units, extra=(("initialization", kind),)), features, seed)
+
+
+@given(UNITS, st.integers(0, 2**31 - 1))
+def test_shifted_units_begin_at_the_shift_and_the_output_at_zero(
+    units: tuple[int, ...], seed: int
+) -> None:
+    values = np.zeros((1, 30), np.float32)
+    weights = begun("shifted", units, seed)
+    *hidden, (kernel, bias) = zip(weights[::2], weights[1::2], strict=True)
+    for number, (inner, shift) in enumerate(hidden):
+        values = np.maximum(values @ inner + shift, 0)
+        assert values == pytest.approx(np.full_like(values, SHIFT), abs=1e-4), number
+    assert (values @ kernel + bias).item() == pytest.approx(0, abs=1e-3)
+    assert abs(int((kernel > 0).sum()) - int((kernel < 0).sum())) <= 1
+
+
+def test_a_linear_model_begins_as_keras_begins_it() -> None:
+    pairs = zip(begun("shifted", (), 3), begun("keras", (), 3), strict=True)
+    assert all((ours == keras).all() for ours, keras in pairs)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_candidates_have_what_suits_their_rows_and_baselines_what_keras_does(sparse: bool) -> None:
+    asked = spec_of(baseline=[{"name": "original", "units": [16, 16]}])
+    filled = asked.for_rows(sparse=sparse)
+    assert filled.fixed().setting("initialization", "keras") == for_rows(sparse=sparse)
+    (_, original), *_ = filled.baselines()
+    assert original.setting("initialization", "keras") == "keras"
+    assert original.key == asked.baselines()[0][1].key
+    assert type(filled).from_question(filled.question) == filled
+
+
+def test_what_a_study_says_itself_stands() -> None:
+    said = spec_of(training={"initialization": "keras"}).for_rows(sparse=True)
+    assert said.training.initialization == "keras"  # type: ignore[attr-defined] # made from a list
+    searched = spec_of(space=SEARCHED).for_rows(sparse=True)
+    assert searched.training.initialization is None  # type: ignore[attr-defined]
