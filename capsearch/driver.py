@@ -3,7 +3,7 @@
 Each reads what is stored, does what is left, and stores it before the next one begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalEvaluation, FinalTask
 from capsearch.listeners.base import Listener
-from capsearch.records import Decision, Trial, failures
+from capsearch.records import Candidate, Decision, Trial, failures
 from capsearch.report.document import document
 from capsearch.report.page import write
 from capsearch.search import Dispatcher, Ladder, Listed, Pace, in_order, replicate_trials
@@ -20,15 +20,19 @@ from capsearch.selection import (
     CapacityCurve,
     estimates_of,
     of_finalists,
+    probabilities_of,
     representatives,
     uncertainty_of,
+    undecided_among,
     verdicts,
 )
 from capsearch.session import StudySession
+from capsearch.spec.tables import RULE
 from capsearch.storage import StudyWriter
 from capsearch.tracking import Tracker
 
 LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
+LOOKS = (2, 4)  # times as many fresh seeds, for as long as nothing can be claimed
 NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
 
 
@@ -78,29 +82,50 @@ class Driver:
         return sorted(ended, key=in_order)
 
     def replicate(self, trials: Sequence[Trial], stored: Sequence[Trial]) -> list[Trial]:
-        """The finalists and the baselines again, from fresh seeds; returns all of them."""
-        session, row, spec = self.session, self.session.begun(), self.session.spec
-        count = spec.select.replicates + row.more_replicates
-        planned = replicate_trials(session.study, spec, trials, count)
-        if not planned:
-            raise CapsearchError(f"every trial of {session.study.name} failed: {failures(trials)}")
-        known = {t.id: t for t in stored if t.outcome is not None}
-        ended = [known[t.id] for t in planned if t.id in known]
-        self.listener.phase("replicates", len(planned), len(ended))
+        """The finalists and the baselines again, from fresh seeds; returns all of them.
+
+        While nothing can be claimed, the networks that can still decide get twice as many seeds.
+        """
+        session, row, select = self.session, self.session.begun(), self.session.spec.select
+        least = select.replicates + row.more_replicates
         best = best_of([t for t in trials if t.group == "search"]) or best_of(trials)
-        if row.proof is None and best is not None:
+        if best is None:
+            raise CapsearchError(f"every trial of {session.study.name} failed: {failures(trials)}")
+        if row.proof is None:
             self.final.begin_proof(best.job, session.folder)
-
-        def on_trial(trial: Trial) -> None:
-            ended.append(trial)
-            self._told(trial)
-
-        waiting = Listed([t for t in planned if t.id not in known])
-        self.dispatcher.train(waiting, on_trial, session.config.check, keep=True)
+        ended = self._replicated(trials, stored, least, {})
+        more = dict[Candidate, int]()
+        for seeds in [least * factor for factor in LOOKS if select.rule == RULE]:
+            finalists = of_finalists(trials, ended)
+            curve = CapacityCurve(estimates_of(finalists))
+            more |= dict.fromkeys(undecided_among(curve, finalists, select.settings), seeds)
+            if seeds not in more.values():
+                break
+            ended = self._replicated(trials, [*stored, *ended], least, more)
         if (proof := self.final.proof()) is not None:
             self.writer.prove(proof)
-        order = {trial.id: number for number, trial in enumerate(planned)}
-        return sorted(ended, key=lambda t: order[t.id])
+        return ended
+
+    def _replicated(
+        self,
+        trials: Sequence[Trial],
+        stored: Sequence[Trial],
+        least: int,
+        more: Mapping[Candidate, int],
+    ) -> list[Trial]:
+        """So many fresh seeds of every network, in the order in which they were planned."""
+        session = self.session
+        planned = replicate_trials(session.study, session.spec, trials, least, more)
+        known = {t.id: t for t in stored if t.outcome is not None}
+        waiting = Listed([t for t in planned if t.id not in known])
+        self.listener.phase("replicates", len(planned), len(planned) - len(waiting.waiting))
+
+        def on_trial(trial: Trial) -> None:
+            known[trial.id] = trial
+            self._told(trial)
+
+        self.dispatcher.train(waiting, on_trial, session.config.check, keep=True)
+        return [known[t.id] for t in planned]
 
     def decide(self, trials: Sequence[Trial], replicates: Sequence[Trial]) -> Decision:
         """Choose, and store all of the decision; what was decided before stays."""
@@ -109,7 +134,7 @@ class Driver:
             return row.decision
         curve = CapacityCurve(estimates_of(of_finalists(trials, replicates)))
         found = verdicts(curve, replicates, select.settings)
-        choice = found[select.rule]
+        choice = found[select.rule or RULE]
         plan = Ladder.of(session.question, trials, session.spec.search.trials + row.more_trials)
         decision = Decision(
             estimates=curve.points,
@@ -119,6 +144,7 @@ class Driver:
             growth=plan.evidence if plan.grow else (),
             proof=row.proof,
             versions=versions(),
+            probabilities=probabilities_of(curve, replicates, select.settings),
             decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.writer.decide(decision)

@@ -14,12 +14,12 @@ from typing import Any
 from capsearch.config import RunConfig, usable_cores
 from capsearch.credentials import shown
 from capsearch.data import cache
-from capsearch.data.options import stated
 from capsearch.data.source import SourceRef
 from capsearch.engines.registry import DEFAULT, engine_id, engine_of
 from capsearch.errors import BadRequest
 from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
+from capsearch.identity import begun_by, earlier_digests, identity_of, stored_studies
 from capsearch.records import DataProfile, Opening, Study, StudyRecord, TestScore, digest_of
 from capsearch.report.checks import with_checks
 from capsearch.search import Question, in_order
@@ -36,6 +36,7 @@ class StudySession:
     spec: StudySpec
     space: Space
     sampling: Sampling
+    earlier: tuple[str, ...]  # digests that earlier versions gave to this question
     source: SourceRef
     identity: str  # of the source's material
     storage: StudyStorage
@@ -61,7 +62,9 @@ class StudySession:
         if (row := self.row()) is None:
             return self
         _engine(row, self.config)
-        return _session(row, self.source, self.identity, self.storage, self.config, self.rows)
+        return _session(
+            row, self.earlier, self.source, self.identity, self.storage, self.config, self.rows
+        )
 
     def with_rows(self) -> "StudySession":
         """The same session with its rows prepared. Raises BadRequest when they are others now."""
@@ -92,7 +95,11 @@ class StudySession:
 
     def opening(self) -> Opening | None:
         """This question's opening of the test split, by this version or an earlier one."""
-        return self.storage.opening(self.study, [self.study.digest, former_digest(self.spec)])
+        found = self.storage.opening(self.study, [self.study.digest, *self.earlier])
+        if found is None or found.digest == self.study.digest:
+            return found
+        row = self.storage.row(found.study)
+        return found if row is None or begun_by(row, self.spec) else None
 
     def record(self) -> StudyRecord:
         """The record of a study that is decided. Raises BadRequest when it is not."""
@@ -149,18 +156,21 @@ def open_session(
     same = [row for row in stored if row.source == identity]
     if same and same[-1].document is not None:  # nothing may be left to train: no rows are read
         _engine(same[-1], config)
-        return _session(same[-1], source, identity, storage, config, None)
+        return _session(same[-1], earlier_digests(spec), source, identity, storage, config, None)
     engine = _engine(same[-1] if same else None, config)
     engine_known(engine)
     prepared = cache.prepare(opened, source.name, config.cache)
     rows = Rows(prepared.key, prepared.folder)
-    study, space = new_study(name, spec, prepared.profile, engine, sparse=prepared.sparse)
+    sparse, earlier = prepared.sparse, earlier_digests(spec)
+    study, asked, space = new_study(name, spec, prepared.profile, engine, sparse=sparse)
     row = next((row for row in stored if row.key == study.key), None)
     if row is not None:
         _engine(row, config)
-        return _session(row, source, identity, storage, config, rows)
+        return _session(row, earlier, source, identity, storage, config, rows)
     sampling = STRATEGIES[spec.search.strategy]
-    return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
+    return StudySession(
+        study, asked, space, sampling, earlier, source, identity, storage, config, rows
+    )
 
 
 @contextmanager
@@ -180,7 +190,8 @@ def stored_session(name: str, spec: StudySpec, config: RunConfig) -> Iterator[St
         if not stored:
             raise never
         source = SourceRef(spec.data)
-        yield _session(stored[-1], source, stored[-1].source, storage, config, None)
+        earlier, identity = earlier_digests(spec), stored[-1].source
+        yield _session(stored[-1], earlier, source, identity, storage, config, None)
 
 
 def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
@@ -189,32 +200,20 @@ def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
         session.record()
 
 
-def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:
-    """The stored studies that ask this question, oldest first: of one data set each."""
-    digest = digest_of(identity_of(spec))
-    return [row for row in storage.rows(name) if row.digest == digest]
-
-
 def new_study(
     name: str, spec: StudySpec, profile: DataProfile, engine: str, *, sparse: bool
-) -> tuple[Study, Space]:
-    """The study that a question is about these data, and its space.
+) -> tuple[Study, StudySpec, Space]:
+    """The study that a question is about these data, the question in full, and its space.
 
-    What the file leaves to the rows is stored as decided, and is no part of the digest.
+    What the file leaves to the data is stored as decided, and is no part of the digest.
     """
-    asked = spec.for_rows(sparse=sparse)
+    asked = spec.for_data(profile, sparse=sparse)
     space = asked.space_for(profile.features)
     sampling = asdict(STRATEGIES[spec.search.strategy])
     question = asked.question | {"sampling": sampling}
     edges = ladder(space, spec.search.rungs)
     digest = digest_of(identity_of(spec))
-    return Study(name, question, profile, edges, engine, digest), space
-
-
-def identity_of(spec: StudySpec) -> dict[str, Any]:
-    """What tells this question from every other, the options of its data source included."""
-    source = SourceRef(spec.data).open()
-    return spec.model_copy(update={"data": stated(source, spec.data)}).identity
+    return Study(name, question, profile, edges, engine, digest), asked, space
 
 
 def read_study(name: str) -> tuple[Path, StudySpec]:
@@ -247,26 +246,9 @@ def check_name(name: str) -> None:
         )
 
 
-def former_digest(spec: StudySpec) -> str:
-    """The digest that the first version of capsearch gave this question.
-
-    Its openings of the test split count for good. Fields that the first version did not know are
-    to be left out here.
-    """
-    sampling = asdict(STRATEGIES[spec.search.strategy])
-    for later in ("patience", "window"):
-        sampling.pop(later)
-    if STRATEGIES[spec.search.strategy].by_rung:
-        sampling |= {"patience": 2, "window": 3}
-    question = spec.question
-    question["search"].setdefault("grow", True)
-    for table in (question["training"], question["space"], *question["baseline"]):
-        table.pop("initialization")
-    return digest_of(question | {"sampling": sampling})
-
-
 def _session(
     row: StudyRow,
+    earlier: tuple[str, ...],
     source: SourceRef,
     identity: str,
     storage: StudyStorage,
@@ -279,7 +261,9 @@ def _session(
     sampling = Sampling(**row.question["sampling"])
     study = Study(row.name, row.question, row.profile, row.ladder, row.engine, row.digest)
     space = spec.space_for(row.profile.features)
-    return StudySession(study, spec, space, sampling, source, identity, storage, config, rows)
+    return StudySession(
+        study, spec, space, sampling, earlier, source, identity, storage, config, rows
+    )
 
 
 def _engine(row: StudyRow | None, config: RunConfig) -> str:

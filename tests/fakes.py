@@ -218,10 +218,13 @@ def profile_of(name: str = "toy", features: int = 20) -> DataProfile:
 
 def study_of(spec: StudySpec | None = None, name: str = "toy", engine: str = PACKED) -> Study:
     """A study about the toy rows; nobody need know their source."""
-    asked = spec or spec_of()
+    said = spec or spec_of()
+    asked = said.for_data(profile_of(), sparse=False)
     question = asked.question | {"sampling": asdict(STRATEGIES[asked.search.strategy])}
     edges = ladder(asked.space_for(20), asked.search.rungs)
-    return Study(name, question, profile_of(), edges, engine, digest_of(asked.identity))
+    return Study(
+        name, question, profile_of(), edges, engine, digest_of((spec or spec_of()).identity)
+    )
 
 
 def question_of(spec: StudySpec | None = None, study: Study | None = None) -> Question:

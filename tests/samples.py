@@ -31,7 +31,7 @@ from tests.fakes import PACKED, Dice, outcome_of, profile_of
 def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) -> StudyRecord:
     """The record of a study on 10,000 features; the second trial of every rung diverged."""
     asked = spec.read(spec.shipped()["imdb"], lambda _: [])
-    study, space = new_study(name, asked, profile_of("imdb", 10_000), PACKED, sparse=True)
+    study, asked, space = new_study(name, asked, profile_of("imdb", 10_000), PACKED, sparse=True)
     trials = search.baseline_trials(study, asked, space) if baselines else []
     for rung, band in enumerate(bands(study.ladder)):
         for number in range(per_rung):
@@ -49,7 +49,7 @@ def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) 
 
 
 def decision_of(
-    trials: list[Trial], replicates: list[Trial], settings: Settings, rule: str = "one_std_err"
+    trials: list[Trial], replicates: list[Trial], settings: Settings, rule: str = "probably_good"
 ) -> Decision:
     """What these trials and replicates come to."""
     curve = CapacityCurve(estimates_of(of_finalists(trials, replicates)))

@@ -107,7 +107,7 @@ def probe(
     path, asked = read_study(name)
     found = prepared(asked, cache_root(cache))
     id_ = engine_id(engine or DEFAULT, limits.threads)
-    study, space = new_study(path.stem, asked, found.profile, id_, sparse=found.sparse)
+    study, _, space = new_study(path.stem, asked, found.profile, id_, sparse=found.sparse)
     rows = study.data.sizes["train"]
     plan = probing.plan(space, study.ladder, rows, asked.search.seed, seeds, epochs)
     console = stderr()

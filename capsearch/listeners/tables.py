@@ -12,6 +12,7 @@ from capsearch.families.dense import shown_settings
 from capsearch.probe import ALL, Probe
 from capsearch.records import DataProfile, StudyRecord
 from capsearch.report import facts
+from capsearch.selection import shown
 from capsearch.storage import StudyRow
 from capsearch.words import clock, minute, network
 
@@ -22,23 +23,26 @@ if TYPE_CHECKING:  # the driver does not need it
 def show_result(console: Console, record: StudyRecord, report: str) -> None:
     """The finalists, the choice and why, the test score with its interval, and what to check."""
     marks = {"selected": record.choice.selected, "best": record.choice.best}
-    table = _table("network", "parameters>", "validation loss>", "accuracy>", "")
-    for point in record.estimates:
+    sure = record.decision.probabilities
+    titles = ["network", "parameters>", "validation loss>", "accuracy>"]
+    table = _table(*titles, *(["as good>"] if sure else []), "")
+    for place, point in enumerate(record.estimates):
         table.add_row(
             network(point.candidate.units),
             f"{point.parameters:,}",
             f"{point.mean:.4f} ± {point.se:.4f}",
             f"{record.accuracy(point.candidate):.1%}",
+            *([shown(sure[place])] if sure else []),
             ", ".join(mark for mark, marked in marks.items() if point == marked),
             style="bold green" if point == record.choice.selected else "",
         )
-    shown = _pairs((f"[yellow]{k}[/]" if k.startswith("CS") else k, v) for k, v in _facts(record))
+    said = _pairs((f"[yellow]{k}[/]" if k.startswith("CS") else k, v) for k, v in _facts(record))
     console.print(
         f"\n[bold]{escape(record.study.name)}[/]: on validation rows, mean of fresh-seed runs ± "
-        "standard error",
+        f"standard error{_as_good(record)}",
         highlight=False,
     )
-    console.print(table, "", shown, sep="\n", highlight=False)
+    console.print(table, "", said, sep="\n", highlight=False)
     console.print(f"[bold]Report[/]     {escape(report)}", highlight=False, soft_wrap=True)
 
 
@@ -118,6 +122,14 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
         console.print("≥: it still improved when training ended. Try more --epochs.")
 
 
+def _as_good(record: StudyRecord) -> str:
+    """What the column 'as good' means; empty where an earlier version decided."""
+    if not record.decision.probabilities:
+        return ""
+    margin = record.study.question["select"]["margin"]
+    return f"; as good: probability of being within {margin:g} of the truly best"
+
+
 def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     """What was chosen, why, what it scores and costs, how sure that is, and what to check."""
     choice, chosen, uncertainty = record.choice, record.choice.selected, record.uncertainty
@@ -125,6 +137,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     settings = shown_settings(chosen.candidate, [chosen.candidate])
     yield "Selected", ", ".join([named, *(f"{title} {text}" for _, title, text in settings)])
     yield "Why", f"rule {choice.rule}: {choice.reason.rstrip('.')}"
+    if claim := facts.claim(record):
+        yield "Claim", claim
     yield "Test", _tested(record)
     if chosen != choice.best:
         yield (

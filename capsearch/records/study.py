@@ -19,6 +19,10 @@ class Estimate:
     replicates: int
 
 
+Standing = Literal["proved", "probable", "open"]
+"""What is claimed of a network: shown to be within the margin of the best, probably so, nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The selected candidate and why. `job` is the replicate that stands for it in the final."""
@@ -30,6 +34,8 @@ class Choice:
     job: Job
     val_loss: float  # of `job`, as stored when it was a replicate
     undecided: bool = False  # the rule could not decide and fell back to the best; see `reason`
+    standing: Standing | None = None  # None for one stored before there were such words
+    probability: float | None = None  # of being within the margin of the truly best; as above
 
     @property
     def key(self) -> str:
@@ -182,6 +188,7 @@ class Decision:
     proof: Proof | None  # None for an engine that is Keras
     versions: dict[str, str]  # of capsearch and the libraries that trained and decided
     decided_at: str  # ISO 8601, UTC
+    probabilities: tuple[float, ...] = ()  # of each estimate to be within the margin of the best
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A finished study as the JSON document of `--json`: the contract that batch jobs rely on."""
 
+from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,17 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
         },
         "trials": {"complete": complete, "failed": len(record.trials) - complete, "pruned": 0},
         "best": _estimate(choice.best),
-        "selected": _estimate(choice.selected) | {"rule": choice.rule, "reason": choice.reason},
+        "selected": _estimate(choice.selected)
+        | {
+            "rule": choice.rule,
+            "reason": choice.reason,
+            "claim": choice.standing,
+            "probability": choice.probability,
+        },
+        "curve": [
+            _estimate(point) | {"probability": probability}
+            for point, probability in zip_longest(record.estimates, record.decision.probabilities)
+        ],
         "test": {
             "loss": test.loss,
             "accuracy": test.accuracy,

@@ -3,6 +3,31 @@
 from math import isfinite
 
 from capsearch.records import DataProfile, StudyRecord, TestScore, Uncertainty
+from capsearch.selection import shown
+
+
+def claim(record: StudyRecord) -> str:
+    """What is claimed of the selected network, as 'proved', 'probable' or 'open', and its limits.
+
+    Empty for a choice that was stored before capsearch made claims.
+    """
+    choice, asked = record.choice, record.study.question["select"]
+    if choice.standing is None or choice.probability is None:
+        return ""
+    near = f"{asked['margin']:g} of the truly best network's validation loss"
+    odds = f"a probability of {shown(choice.probability)} to be within {near}"
+    if choice.standing == "proved":
+        return (
+            f"proved, with {asked['confidence'] * 100:g}% confidence: at most {asked['margin']:g} "
+            "worse in validation loss than any other network compared"
+        )
+    if choice.standing == "probable":
+        return (
+            f"probable: {odds}. It is less sure than that where one size alone is ahead of all "
+            "others by just this margin"
+        )
+    kept = "the best network is kept and nothing is claimed" if choice.undecided else "not claimed"
+    return f"open: {kept}. It has {odds}"
 
 
 def stability(uncertainty: Uncertainty) -> str:

@@ -19,6 +19,7 @@ from capsearch import __version__
 from capsearch.families.dense import shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import facts, overfit
+from capsearch.selection import shown
 from capsearch.words import clock, described, minute, network
 
 
@@ -59,10 +60,10 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         loader=PackageLoader("capsearch", "report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"clock": clock, "minute": minute, "network": network}
+    environment.filters |= {"shown": shown, "clock": clock, "minute": minute, "network": network}
     environment.filters |= {"described": described, "spread": _spread, "around": _around}
     pair, baselines = overfit.pair_to_compare(record), overfit.baselines(record)
-    shown = [e.candidate for e in record.estimates] + [o.candidate for o in baselines]
+    rows = [e.candidate for e in record.estimates] + [o.candidate for o in baselines]
     return environment.get_template("page.html").render(
         record=record,
         study=record.study,
@@ -76,7 +77,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         times=record.choice.best.parameters / record.choice.selected.parameters,
         figures={name: _inline(name, svg) for name, svg in drawn.items()},
         facts=facts,
-        settings=partial(shown_settings, among=shown),
+        settings=partial(shown_settings, among=rows),
         pair=pair,
         words=overfit.in_words(*pair),
         baselines=baselines,
@@ -128,15 +129,18 @@ def _inline(name: str, svg: str) -> Markup:
 
 def _headline(record: StudyRecord) -> str:
     """What was found, as surely as it was."""
-    network_ = described(record.choice.selected.candidate.units)
-    if record.choice.undecided:
-        return f"Undecided, so the best network is kept, {network_}"
+    choice = record.choice
+    network_ = described(choice.selected.candidate.units)
+    if choice.undecided:
+        return f"Open: the best network is kept, {network_}"
     subject = network_[0].upper() + network_[1:]
-    if record.uncertainty.undecided:
+    if choice.standing == "proved":
+        return f"{subject} is enough: proved"
+    if choice.standing == "probable":
         return f"{subject} is probably enough"
     if record.uncertainty.loss_increase_low > record.study.question["select"]["margin"]:
         return f"{subject} is selected, though clearly worse than the best"
-    return f"{subject} is enough"
+    return f"{subject} is selected, and may be worse than the best"
 
 
 def _spread(value: overfit.Spread) -> str:

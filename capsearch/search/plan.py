@@ -1,6 +1,6 @@
 """What is to be trained: the contract of a plan, baselines first, and fresh seeds for finalists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -8,6 +8,8 @@ from capsearch.families.space import Space, rung_of
 from capsearch.records import Candidate, Job, Study, Trial
 from capsearch.selection import frontier
 from capsearch.spec import StudySpec
+
+NONE: Mapping[Candidate, int] = {}
 
 
 class Plan(Protocol):
@@ -63,18 +65,24 @@ def baseline_trials(study: Study, spec: StudySpec, space: Space) -> list[Trial]:
 
 
 def replicate_trials(
-    study: Study, spec: StudySpec, trials: Sequence[Trial], count: int = 0
+    study: Study,
+    spec: StudySpec,
+    trials: Sequence[Trial],
+    count: int = 0,
+    more: Mapping[Candidate, int] = NONE,
 ) -> list[Trial]:
     """Fresh seeds for the finalists and the baselines, in packs that share their batches.
 
     The baselines, whose overfitting the report describes, are not read by the choice
     (`selection.of_finalists`). A network that was still improving at its last epoch gets twice as
     many, or its rung would be judged by its training and not by its capacity. `count`: seeds a
-    network, when more than the study file says.
+    network, when more than the study file says; `more`: of some networks, when more than that.
     """
-    replicates = []
-    for number in range(1, max(count, spec.select.replicates) + 1):
+    replicates, least = [], max(count, spec.select.replicates)
+    for number in range(1, max([least, *more.values()]) + 1):
         for again in _trained_again(trials):
+            if number > max(least, more.get(again.candidate, 0)):
+                continue
             epochs = spec.training.epochs
             if again.outcome and again.outcome.at_ceiling(epochs):
                 epochs *= 2

@@ -5,7 +5,14 @@ that a choice is read from holds fresh seeds only. No Keras, no Optuna, no clock
 comes from a fixed seed.
 """
 
-from capsearch.selection.choose import RULES, Evidence, choose, verdicts
+from capsearch.selection.choose import (
+    RULES,
+    Evidence,
+    choose,
+    probabilities_of,
+    undecided_among,
+    verdicts,
+)
 from capsearch.selection.contrasts import Contrasts, tables_of
 from capsearch.selection.curve import (
     CapacityCurve,
@@ -18,6 +25,7 @@ from capsearch.selection.curve import (
 )
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority
+from capsearch.selection.probability import Goodness, probably_good, shown
 from capsearch.selection.rules import Settings, Verdict, best, budget, one_std_err, pct_loss
 from capsearch.selection.uncertainty import uncertainty_of
 
@@ -26,6 +34,7 @@ __all__ = [
     "CapacityCurve",
     "Contrasts",
     "Evidence",
+    "Goodness",
     "Settings",
     "Verdict",
     "best",
@@ -39,9 +48,13 @@ __all__ = [
     "of_finalists",
     "one_std_err",
     "pct_loss",
+    "probabilities_of",
+    "probably_good",
     "representatives",
+    "shown",
     "standard_error",
     "tables_of",
     "uncertainty_of",
+    "undecided_among",
     "verdicts",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf
 from typing import Self
 
@@ -10,8 +10,11 @@ import numpy as np
 
 from capsearch.records import Trial
 from capsearch.selection.curve import CapacityCurve
+from capsearch.selection.moderation import Moderated, moderated
 
 TAIL = 0.025  # probability beyond either end of a 95% interval
+DRAWS, SEED = 4_000, 30_000  # any fixed seed: the same study has the same errors everywhere
+KEPT = ("moderated", "errors")  # what does not depend on the means, once it is computed
 LossTable = Mapping[int, np.ndarray]
 """Losses of one finalist: for each replicate that completed, by its `order`, shape (examples,)."""
 
@@ -61,6 +64,8 @@ class Contrasts:
     residual: np.ndarray
     replicates: np.ndarray  # in common
     rows: int  # validation examples
+    own: np.ndarray  # (K,): variance over all its seeds of a network's mean loss
+    runs: np.ndarray  # (K,): its seeds that completed
 
     @classmethod
     def of(cls, tables: Sequence[LossTable]) -> Self:
@@ -76,7 +81,30 @@ class Contrasts:
                 parts = _parts(first, second, shared)
                 gap[c, j], seeds[c, j], examples[c, j], residual[c, j] = parts
                 gap[j, c], seeds[j, c], examples[j, c], residual[j, c] = -parts[0], *parts[1:]
-        return cls(gap, seeds, examples, residual, common, rows)
+        by_seed = [np.array([losses.mean() for losses in table.values()]) for table in tables]
+        own = np.array([row.var(ddof=1) if len(row) > 1 else np.nan for row in by_seed])
+        return cls(gap, seeds, examples, residual, common, rows, own, common.diagonal())
+
+    @cached_property
+    def moderated(self) -> Moderated:
+        """Seed variances of each network, moderated by those of all."""
+        return moderated(self.own, self.runs)
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Draws of how far the means may lie from the truth, shape (DRAWS, K), up to a constant.
+
+        Of rows: normal, with the covariance whose differences have the variances `examples`, that
+        is -J D J / 2 with J the centring matrix and D those variances. Of seeds: t.
+        """
+        k, rng = len(self.gap), np.random.default_rng(SEED)
+        centring = np.eye(k) - 1 / k
+        values, vectors = np.linalg.eigh(-0.5 * centring @ self.examples @ centring)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        seeds = np.sqrt(self.moderated.variances / np.maximum(self.runs, 1))
+        wide = np.sqrt(rng.chisquare(self.moderated.freedom, (DRAWS, k)) / self.moderated.freedom)
+        rows = rng.standard_normal((DRAWS, k)) @ root.T
+        return np.asarray(rows + seeds * rng.standard_normal((DRAWS, k)) / wide)
 
     def half_width(self, level: float) -> np.ndarray:
         """How far above the estimate a difference may lie: exceeded with at most this probability.
@@ -93,9 +121,26 @@ class Contrasts:
         by_examples = t_quantile(level, self.rows - 1)
         return np.asarray(np.sqrt(by_seeds**2 * self.seeds + by_examples**2 * self.examples))
 
+    def moderated_half_width(self, level: float) -> np.ndarray:
+        """As `half_width`, with the seeds' part of both networks from moderated variances.
+
+        Their seeds are independent, but for the order of the rows that they share: that makes the
+        sum too large, if anything. Of the two networks' degrees of freedom the fewer count.
+        """
+        variances, freedom = self.moderated.variances, self.moderated.freedom
+        fewer, places = np.unique(np.minimum.outer(freedom, freedom), return_inverse=True)
+        by_seeds = np.array([t_quantile(level, float(d)) for d in fewer])[places]
+        seeds = np.add.outer(variances, variances) / np.maximum(self.replicates, 1)
+        seeds = np.where(np.isinf(self.seeds), inf, seeds)
+        by_examples = t_quantile(level, self.rows - 1)
+        spread = by_seeds.reshape(seeds.shape) ** 2 * seeds + by_examples**2 * self.examples
+        return np.asarray(np.sqrt(spread))
+
     def shifted(self, by: np.ndarray) -> Self:
         """The same uncertainty around other means, each moved by `by`, shape (K,)."""
-        return replace(self, gap=self.gap + by[:, None] - by[None, :])
+        moved = replace(self, gap=self.gap + by[:, None] - by[None, :])
+        vars(moved).update({name: vars(self)[name] for name in KEPT if name in vars(self)})
+        return moved
 
 
 def _parts(

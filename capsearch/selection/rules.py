@@ -21,11 +21,13 @@ def _legal(default: float | None, **limits: Any) -> Any:
 class Settings:
     """What the rules are asked: the study file's [select], without its rule and replicates.
 
-    `percent` is for pct_loss, `margin` and `confidence` for non_inferiority, the caps for budget.
-    `margin` is in nats per example. Losing 0.01 nats means that the probability given to what is
-    true falls by 1% in the geometric mean (exp(-0.01) = 0.990).
+    `percent` is for pct_loss, `margin` and `probability` for probably_good, `margin` and
+    `confidence` for non_inferiority, the caps for budget. `margin` is in nats per example. Losing
+    0.01 nats means that the probability given to what is true falls by 1% in the geometric mean
+    (exp(-0.01) = 0.990).
     """
 
+    probability: float = _legal(0.95, ge=0.5, lt=1.0)
     percent: float = _legal(2.0, ge=0.0)
     margin: float = _legal(0.01, gt=0.0)
     confidence: float = _legal(0.95, ge=0.5, lt=1.0)

@@ -1,7 +1,6 @@
 """How far a choice can be trusted: its stability, its cost, and what would settle it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,11 +9,13 @@ from capsearch.selection.advice import Comparison
 from capsearch.selection.choose import RULES, Evidence
 from capsearch.selection.contrasts import TAIL, Contrasts, LossTable, tables_of
 from capsearch.selection.curve import CapacityCurve
+from capsearch.selection.probability import EVEN, Goodness, shown
 from capsearch.selection.rules import Settings
 
 RESAMPLES = 1000
 SEED = 20_000  # any fixed number: the same study has the same uncertainty everywhere
 HALF = 0.5  # a choice that fewer resamples make is not the data's
+CLAIMING = ("probably_good", "non_inferiority")  # rules that more data let decide
 
 
 def uncertainty_of(
@@ -26,29 +27,27 @@ def uncertainty_of(
 ) -> Uncertainty:
     """The uncertainty of `choice`, made by its rule from these replicates.
 
-    Undecided is a choice whose rule could not decide, whose loss increase may lie on either side of
-    the margin, or which fewer than half of the resamples make. The increase is read against the
-    best as observed, which luck made look good: it errs towards a higher one.
+    Undecided is a choice of which nothing can be claimed, unless it is clearly worse than the best.
+    The increase is read against the best as observed, which luck made look good: it errs towards a
+    higher one.
     """
     tables = tables_of(curve, replicates)
     evidence = Evidence(curve, Contrasts.of(tables))
     chosen = _chosen(evidence, resampled_means(tables, resamples), choice.rule, settings)
-    at = _Positions.of(curve, choice, chosen)
-    stability = float(np.mean(chosen == at.selected))
-    increase = float(evidence.contrasts.gap[at.selected, at.best])
-    half = float(evidence.contrasts.half_width(TAIL)[at.selected, at.best])
-    unclear = increase - half <= settings.margin < increase + half
-    unstable = stability < HALF
-    open_ = _comparison(at, choice, evidence.contrasts, settings, unclear, unstable)
+    selected, best = (curve.points.index(point) for point in (choice.selected, choice.best))
+    increase = float(evidence.contrasts.gap[selected, best])
+    half = float(evidence.contrasts.half_width(TAIL)[selected, best])
+    undecided = choice.standing == "open" and increase - half <= settings.margin
+    open_ = _comparison(evidence, choice, settings) if undecided else None
     advice = open_.advice(curve, evidence.contrasts) if open_ else None
     return Uncertainty(
-        stability=stability,
+        stability=float(np.mean(chosen == selected)),
         resamples=resamples,
         loss_increase=increase,
         loss_increase_low=increase - half,
         loss_increase_high=increase + half,
-        undecided=choice.undecided or unclear or unstable,
-        advice=advice or _settled(choice, increase, settings.margin),
+        undecided=undecided,
+        advice=advice or _settled(choice, undecided, settings),
     )
 
 
@@ -107,48 +106,40 @@ def _chosen(evidence: Evidence, means: np.ndarray, rule: str, settings: Settings
     return found
 
 
-@dataclass(frozen=True)
-class _Positions:
-    """On the curve: of the selected, the best, and what resamples choose most otherwise."""
-
-    selected: int
-    best: int
-    runner_up: int
-
-    @classmethod
-    def of(cls, curve: CapacityCurve, choice: Choice, chosen: np.ndarray) -> "_Positions":
-        selected = curve.points.index(choice.selected)
-        votes = np.bincount(chosen[chosen != selected], minlength=len(curve.points))
-        return cls(selected, curve.points.index(choice.best), int(votes.argmax()))
-
-
-def _comparison(
-    at: _Positions,
-    choice: Choice,
-    contrasts: Contrasts,
-    settings: Settings,
-    unclear: bool,
-    unstable: bool,
-) -> Comparison | None:
-    """What the data cannot tell, if anything."""
-    if choice.undecided and choice.rule == "non_inferiority":
-        level = (1.0 - settings.confidence) / (len(contrasts.gap) - 1)
-        limits = contrasts.gap[at.best] + contrasts.half_width(level)[at.best]
-        limits[at.best] = -np.inf
-        return Comparison(at.best, int(limits.argmax()), settings.margin, level)
-    if choice.undecided:
+def _comparison(evidence: Evidence, choice: Choice, settings: Settings) -> Comparison | None:
+    """What the data cannot tell, if more of them could: that a network is as good as the best."""
+    curve, contrasts, margin = evidence.curve, evidence.contrasts, settings.margin
+    best, first = (curve.points.index(point) for point in (choice.best, choice.selected))
+    if choice.undecided and choice.rule not in CLAIMING:
         return None
-    if unclear:
-        return Comparison(at.selected, at.best, settings.margin, TAIL)
-    if unstable:
-        return Comparison(at.selected, at.runner_up, 0.0, TAIL)
-    return None
+    level = 1.0 - settings.probability
+    if choice.rule == "non_inferiority":
+        level = (1.0 - settings.confidence) / (len(curve.points) - 1)
+    elif first == best:
+        even = Goodness.of(curve, contrasts, margin).smallest(EVEN)
+        first = best if even is None else even
+    if first != best:
+        return Comparison(first, best, margin, level)
+    limits = contrasts.gap[best] + contrasts.half_width(level)[best]
+    limits[best] = -np.inf
+    return Comparison(best, int(limits.argmax()), margin, level)
 
 
-def _settled(choice: Choice, increase: float, margin: float) -> str:
-    if choice.undecided:
+def _settled(choice: Choice, undecided: bool, settings: Settings) -> str:
+    if undecided:
         return "This rule cannot decide here, and more data may not help: another rule may."
+    if choice.standing == "open":
+        return (
+            "There is enough data: in validation loss, the selected network is more than "
+            f"{settings.margin:g} worse than the best."
+        )
     if choice.selected == choice.best:
         return "The best network itself is selected, so there is no cost to estimate."
-    much = f"{'at most' if increase <= margin else 'more than'} {margin:g} worse than the best"
-    return f"There is enough data: in validation loss, the selected network is {much}."
+    if choice.standing == "proved":
+        sure = f"with {settings.confidence * 100:g}% confidence"
+    else:
+        sure = f"with a probability of {shown(choice.probability or 0.0)}"
+    return (
+        f"There is enough data: {sure}, the selected network is at most {settings.margin:g} worse "
+        "in validation loss than the best."
+    )

@@ -56,7 +56,7 @@ def question(trials: int, engine: str = "sleeper") -> Question:
     """The shipped IMDB study with so many trials, on rows that are never trained on."""
     asked = spec.read(spec.shipped()["imdb"], lambda _: [])
     asked = asked.model_copy(update={"search": asked.search.model_copy(update={"trials": trials})})
-    study, space = new_study(
+    study, asked, space = new_study(
         "imdb", asked, profile_of("imdb", 10_000), engine_id(engine, 1), sparse=True
     )
     return Question(study, asked, space, STRATEGIES[asked.search.strategy])

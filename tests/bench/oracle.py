@@ -62,7 +62,7 @@ class Ground:
     def of(cls, name: str, root: Path) -> "Ground":
         asked = spec.read(spec.shipped()[name], lambda _: [])
         prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
-        study, space = new_study(
+        study, asked, space = new_study(
             name, asked, prepared.profile, engine_id(DEFAULT, threads=1), sparse=prepared.sparse
         )
         least, top = study.ladder[0], study.ladder[-1]

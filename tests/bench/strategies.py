@@ -22,6 +22,7 @@ from capsearch.records import Candidate, Job, Outcome, Trial, digest_of
 from capsearch.selection import CapacityCurve, choose, estimates_of, of_finalists
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES
+from capsearch.spec.tables import RULE
 from tests.bench.landscape import Landscape, milliseconds
 from tests.bench.oracle import STUDIES, Ground, Oracle
 
@@ -87,7 +88,7 @@ def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -
     replicates = [t.ended(o) for t, o in zip(again, outcomes, strict=True)]
     estimates = estimates_of(of_finalists(trials, replicates))
     curve = CapacityCurve(estimates)
-    choice = choose(curve, replicates, spec.select.rule, spec.select.settings)
+    choice = choose(curve, replicates, spec.select.rule or RULE, spec.select.settings)
     loss, best = truth([choice.selected.candidate, choice.best.candidate]).tolist()
     times = [milliseconds(t.candidate, len(t.outcome.curve)) for t in trials if t.outcome]
     return Found(

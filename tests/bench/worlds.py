@@ -91,7 +91,7 @@ class Draws:
         n, r = self.cell.rows, self.cell.replicates
         errors, same = self.errors(), np.full((len(SIZES), len(SIZES)), r)
         paired = self.by_seed[:, :, None] - self.by_seed[:, None, :]
-        seeds = paired.var(axis=3, ddof=1) / r
+        seeds, own_seeds = paired.var(axis=3, ddof=1) / r, self.by_seed.var(axis=2, ddof=1)
         own = np.diagonal(self.columns, axis1=1, axis2=2)
         examples = (own[:, :, None] + own[:, None, :] - 2 * self.columns) / n
         gaps = self.means[:, :, None] - self.means[:, None, :]
@@ -104,7 +104,16 @@ class Draws:
                     )
                 ),
                 # the residual only serves advice, which no rule reads
-                Contrasts(gaps[b], seeds[b], examples[b], np.zeros_like(seeds[b]), same, n),
+                Contrasts(
+                    gaps[b],
+                    seeds[b],
+                    examples[b],
+                    np.zeros_like(seeds[b]),
+                    same,
+                    n,
+                    own_seeds[b],
+                    same.diagonal(),
+                ),
             )
             for b in range(len(self.means))
         ]

@@ -23,13 +23,14 @@ from capsearch.deadline import Deadline
 from capsearch.engines.registry import ENGINES
 from capsearch.errors import BadRequest, CapsearchError, Interrupted, SealBroken
 from capsearch.executors import InlineExecutor
+from capsearch.identity import former_digest
 from capsearch.listeners import Silent
 from capsearch.records import Opening, Proof, StudyRecord, TestScore, Trial
 from capsearch.report.page import ReportFiles
 from capsearch.run import StudyResult, run
 from capsearch.search import Pace
 from capsearch.selection import RULES, rules, uncertainty_of
-from capsearch.session import former_digest, require_decision, stored_session
+from capsearch.session import require_decision, stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
 from tests.fakes import FakeEngine, spec_of, study_of

@@ -1,5 +1,7 @@
 """How networks begin: what each initialization promises of every unit, and to which networks."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from capsearch.initialization import SHIFT, for_rows, initial_weights
 from capsearch.records import Candidate
-from tests.fakes import spec_of
+from tests.fakes import profile_of, spec_of
 
 SEARCHED = {
     "layers": {"low": 1, "high": 1},
@@ -43,7 +45,7 @@ def test_a_linear_model_begins_as_keras_begins_it() -> None:
 @pytest.mark.parametrize("sparse", [True, False])
 def test_candidates_have_what_suits_their_rows_and_baselines_what_keras_does(sparse: bool) -> None:
     asked = spec_of(baseline=[{"name": "original", "units": [16, 16]}])
-    filled = asked.for_rows(sparse=sparse)
+    filled = asked.for_data(profile_of(), sparse=sparse)
     assert filled.fixed().setting("initialization", "keras") == for_rows(sparse=sparse)
     (_, original), *_ = filled.baselines()
     assert original.setting("initialization", "keras") == "keras"
@@ -52,7 +54,8 @@ def test_candidates_have_what_suits_their_rows_and_baselines_what_keras_does(spa
 
 
 def test_what_a_study_says_itself_stands() -> None:
-    said = spec_of(training={"initialization": "keras"}).for_rows(sparse=True)
-    assert said.training.initialization == "keras"  # type: ignore[attr-defined] # made from a list
-    searched = spec_of(space=SEARCHED).for_rows(sparse=True)
-    assert searched.training.initialization is None  # type: ignore[attr-defined]
+    def filled(**said: Any) -> Any:
+        return spec_of(**said).for_data(profile_of(), sparse=True).training
+
+    assert filled(training={"initialization": "keras"}).initialization == "keras"
+    assert filled(space=SEARCHED).initialization is None

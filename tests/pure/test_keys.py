@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from capsearch.identity import former_digest, identity_of
 from capsearch.records import Candidate, Job, digest_of
-from capsearch.session import former_digest, identity_of
 from capsearch.spec import StudySpec, shipped
 from tests.fakes import spec_of
 from tests.place import STUDY
@@ -28,9 +28,9 @@ FORMER_BY_STRATEGY = {  # of imdb, searched in another way
     "nsga2": "6e24e1bd4691d226ae3bf34742dff1d8899e729e36584805536321212245f60a",
 }
 DIGESTS = {
-    "imdb": "5fa0958d8acdd1645face4328f1d294bec2f7ae6c9ceb299ac2b83562807121a",
-    "rotten_tomatoes": "d978e53074a8a2c0dd1bab35abb87e671934a0f078162bd20610cb42c5820fac",
-    "keras_imdb": "de0069a0ed553ec5cd2270761157736a6405b3d03b38a74f9296c6c17f63c9ef",
+    "imdb": "e49cb46c993e2f6c6c716a3d6381821a0130a1cc62258de1e08106108deb083a",
+    "rotten_tomatoes": "fb9d31b67eb61778250cb61ca2bce8e608f81b7b5e409b213b71df55cca7185e",
+    "keras_imdb": "d3fffde92cd9c1144e1ef996396b3fa4fd494a23c1d955febc181010a87260d7",
     "mine": "65cee6f0eec3f5fdd93400c813cc55aa320a61b8d3173094d823bced1c885968",
 }
 JOB = Job.of(Candidate((16, 16)), study_seed=0, replicate=0, epochs=40, patience=4)
@@ -87,7 +87,7 @@ WRITTEN_OUT: list[tuple[str, dict[str, Any]]] = [
     ("data", {"vocabulary": 10_000, "validation": 0.2, "seed": 0, "test": 0.2}),
     ("training", {"optimizer": "adam", "batch_size": 512, "stop_on": "all", "patience": 4}),
     ("search", {"strategy": "ladder", "grow": True, "seed": 0, "rungs": 8}),
-    ("select", {"rule": "one_std_err", "percent": 2.0, "margin": 0.01, "max_bytes": None}),
+    ("select", {"percent": 2.0, "probability": 0.95, "max_bytes": None}),
     ("space", {"l1": None, "optimizer": None, "layers": {"low": 0, "high": 2, "log": False}}),
     ("space", {"dropout": {"low": 0.0, "high": 0.5, "log": False, "off": False}}),
 ]
@@ -101,6 +101,15 @@ def test_a_default_that_is_written_out_changes_no_key(table: str, written: dict[
     long = short | {table: short.get(table, {}) | written}
     one, other = (StudySpec.model_validate(t) for t in (short, long))
     assert digest_of(identity_of(one)) == digest_of(identity_of(other))
+
+
+def test_what_was_once_a_default_is_found_under_its_earlier_digest() -> None:
+    unsaid = spec_of()
+    said = spec_of(select={"replicates": 2, "rule": "one_std_err", "margin": 0.01})
+    assert unsaid.identity != said.identity
+    assert digest_of({**unsaid.identity}) == digest_of(
+        {**said.identity, "select": {"replicates": 2}}
+    )
 
 
 def test_whatever_is_not_at_its_default_makes_another_question() -> None:

@@ -34,7 +34,9 @@ def contrasts_of(*means: float, examples: float, replicates: int = 5) -> Contras
     same = np.full((k, k), examples**2) * (1 - np.eye(k))
     gaps = np.subtract.outer(np.array(means), np.array(means))
     counts = np.full((k, k), replicates)
-    return Contrasts(gaps, np.zeros((k, k)), same, np.zeros((k, k)), counts, 1_000_000)
+    none = np.zeros((k, k))
+    own, runs = np.zeros(k), np.full(k, replicates)
+    return Contrasts(gaps, none, same, none, counts, 1_000_000, own, runs)
 
 
 def bend(*means: float) -> Verdict:

@@ -17,6 +17,7 @@ from capsearch.data.source import open_source
 from capsearch.errors import BadRequest
 from capsearch.records import digest_of
 from capsearch.selection import Settings
+from tests.fakes import profile_of
 
 GOOD = """
 [data]
@@ -51,7 +52,9 @@ def test_every_shipped_study_reads_and_asks_for_enough(name: str) -> None:
 
 def test_what_a_file_leaves_out_has_the_usual_value(tmp_path: Path) -> None:
     study = spec.read(written(tmp_path, GOOD), lambda _: [])
-    assert (study.search.trials, study.select.rule) == (96, "one_std_err")
+    assert (study.search.trials, study.select.rule, study.select.margin) == (96, None, None)
+    told = study.for_data(profile_of(), sparse=True).select
+    assert (told.rule, told.margin) == ("probably_good", 0.0104)
     assert study.fixed().optimizer == "adam"
 
 
@@ -161,7 +164,7 @@ def test_a_file_that_is_no_study_says_so(tmp_path: Path, text: str, message: str
         ("max_bytes = 3", "select.max_bytes: must be greater than or equal to 4, not 3"),
         ("max_parameters = 0", "select.max_parameters: must be greater than or equal to 1, not 0"),
         ("margins = 0.1", "select.margins: unknown key. Did you mean margin? Known: "
-         "percent, margin, confidence, max_parameters, max_bytes, rule, replicates"),
+         "probability, percent, margin, confidence, max_parameters, max_bytes, rule, replicates"),
     ],
 )  # fmt: skip
 def test_what_a_rule_cannot_use_is_a_mistake(tmp_path: Path, select: str, mistake: str) -> None:

@@ -87,9 +87,14 @@ def test_a_cost_that_is_clearly_too_high_is_said_to_be() -> None:
     assert "more than 0.01 worse" in uncertainty.advice
 
 
-def test_networks_that_do_not_differ_leave_it_undecided() -> None:
+def test_networks_that_do_not_differ_are_all_as_good_as_the_best() -> None:
     uncertainty = judged(tables([0.3, 0.3, 0.3, 0.3, 0.3]), "best")
     assert uncertainty.stability < 0.5
+    assert not uncertainty.undecided
+
+
+def test_a_difference_lost_in_noise_leaves_it_undecided() -> None:
+    uncertainty = judged(tables([0.304, 0.3], own=0.3), "probably_good")
     assert uncertainty.undecided
     assert uncertainty.advice.startswith("To tell ")
 
@@ -166,7 +171,7 @@ def test_the_advice_says_what_cannot_help(seed: float, example: float, says: str
     k = np.ones((2, 2)) - np.eye(2)
     contrasts = Contrasts(
         0.1 * np.array([[0, 1], [-1, 0]]), seed / 5 * k, example / 100 * k, 0 * k,
-        np.full((2, 2), 5), 100,
+        np.full((2, 2), 5), 100, np.full(2, seed / 2), np.full(2, 5),
     )  # fmt: skip
     found = estimate([_trial(0, r, np.arange(4.0)) for r in range(2)])
     other = estimate([_trial(1, r, np.arange(4.0)) for r in range(2)])

@@ -5,11 +5,11 @@ import subprocess
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from capsearch.records import Check, Outcome, Proof, RungEvidence, StudyRecord, Tracking
+from capsearch.records import Check, Outcome, Proof, RungEvidence, Standing, StudyRecord, Tracking
 from capsearch.report.checks import with_checks
 from capsearch.report.document import document
 from capsearch.report.page import draw, render, write
@@ -158,11 +158,9 @@ def test_every_rule_gives_a_report_that_names_its_network(rule: str) -> None:
 
 
 def test_the_headline_is_no_surer_than_the_data() -> None:
-    def headline(*, undecided: bool, kept: bool = False, low: float = 0.0) -> str:
-        choice = replace(RECORD.choice, undecided=kept)
-        uncertainty = replace(
-            RECORD.uncertainty, undecided=undecided, loss_increase_low=low, loss_increase_high=0.9
-        )
+    def headline(standing: Standing, *, kept: bool = False, low: float = 0.0) -> str:
+        choice = replace(RECORD.choice, undecided=kept, standing=standing)
+        uncertainty = replace(RECORD.uncertainty, loss_increase_low=low, loss_increase_high=0.9)
         record = decided(RECORD, choice=choice, uncertainty=uncertainty)
         found = re.search(r"<h1>(.*?)</h1>", render(record, None, draw(record)), re.DOTALL)
         assert found
@@ -170,16 +168,16 @@ def test_the_headline_is_no_surer_than_the_data() -> None:
 
     chosen = RECORD.choice.selected
     said = described(chosen.candidate.units)[2:]
-    sure, likely = headline(undecided=False), headline(undecided=True)
-    worse, kept = headline(undecided=False, low=0.02), headline(undecided=True, kept=True)
-    assert len({sure, likely, worse, kept}) == 4
+    sure, likely, neither = (headline(word) for word in get_args(Standing))
+    worse, kept = headline("open", low=0.02), headline("open", kept=True)
+    assert len({sure, likely, neither, worse, kept}) == 5
     for line in (sure, likely, worse, kept):
         assert said in line
         assert line.endswith(f": {chosen.parameters:,} parameters")
     assert "enough" in sure
     assert "probably" in likely
     assert "worse than the best" in worse
-    assert "Undecided" in kept
+    assert "Open" in kept
 
 
 def test_more_data_are_asked_for_only_where_they_can_help() -> None:

@@ -37,10 +37,10 @@ def stability(record: StudyRecord) -> Answer:
 
 
 def decided(record: StudyRecord) -> Answer:
-    """CS012: whether the data can tell, by the rule, the loss increase and the resamples."""
+    """CS012: whether the data can tell that the selected network is as good as the best."""
     uncertainty = record.uncertainty
     advice = uncertainty.advice[:1].lower() + uncertainty.advice[1:].removesuffix(".")
-    return warning(f"undecided: {advice}") if uncertainty.undecided else ok(advice)
+    return warning(f"open: {advice}") if uncertainty.undecided else ok(advice)
 
 
 def same_as_keras(record: StudyRecord) -> Answer:
