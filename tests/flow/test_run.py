@@ -42,6 +42,7 @@ SCORE = {
     "accuracy_high": 0.9, "rows": 30,
 }  # fmt: skip
 TRAININGS = 13  # the baseline and twelve of the search
+SELECT = {"replicates": 2, "rule": "one_std_err"}
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Flow:
     """Studies of the name `toy` in a folder of their own, and what happened in the last start."""
 
     folder: Path
-    spec: StudySpec = field(default_factory=spec_of)
+    spec: StudySpec = field(default_factory=lambda: spec_of(select=SELECT))
     engine: FakeEngine = field(default_factory=FakeEngine)
     tracker: MemoryTracker = field(default_factory=MemoryTracker)
     kept: list[str] = field(default_factory=list)  # choices whose model was kept
@@ -531,8 +532,8 @@ def test_a_second_study_file_of_the_same_name_is_another_study(flow: Flow) -> No
     flow()
     with closing(flow.storage) as storage:
         assert len(storage.rows("toy")) == 2
-    with stored_session("toy", spec_of(), flow.config) as session:
+    with stored_session("toy", spec_of(select=SELECT), flow.config) as session:
         assert len(session.record().trials) == TRAININGS
-    never = stored_session("toy", spec_of(baseline=[]), flow.config)
+    never = stored_session("toy", spec_of(baseline=[], select=SELECT), flow.config)
     with pytest.raises(BadRequest), never:
         pass

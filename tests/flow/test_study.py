@@ -30,10 +30,11 @@ ESTIMATE = {
     "units": {"type": "array", "items": {"type": "integer", "minimum": 1}},
     **dict.fromkeys(("l1", "l2", "dropout", "learning_rate"), NUMBER),
     "batch_size": {"type": "integer", "minimum": 1},
-    "optimizer": TEXT,
+    **dict.fromkeys(("optimizer", "initialization"), TEXT),
     "parameters": {"type": "integer", "minimum": 1},
     **dict.fromkeys(("val_loss", "val_loss_se"), NUMBER),
 }
+SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 CONTRACT = closed(
     {
         "study": TEXT,
@@ -48,7 +49,16 @@ CONTRACT = closed(
         ),
         "trials": closed(dict.fromkeys(("complete", "failed", "pruned"), COUNT)),
         "best": closed(ESTIMATE),
-        "selected": closed(ESTIMATE | {"rule": TEXT, "reason": TEXT}),
+        "selected": closed(
+            ESTIMATE
+            | {"rule": TEXT, "reason": TEXT}
+            | {"claim": {"enum": ["proved", "probable", "open"]}, "probability": SHARE}
+        ),
+        "curve": {
+            "type": "array",
+            "minItems": 1,
+            "items": closed(ESTIMATE | {"probability": SHARE}),
+        },
         "test": closed(
             {"loss": NUMBER, "accuracy": NUMBER, "opened_at": TEXT, "openings": {"const": 1}}
         ),
