@@ -14,7 +14,15 @@ from capsearch.listeners.base import Listener
 from capsearch.records import Candidate, Decision, Trial, failures
 from capsearch.report.document import document
 from capsearch.report.page import write
-from capsearch.search import Dispatcher, Ladder, Listed, Pace, in_order, replicate_trials
+from capsearch.search import (
+    Dispatcher,
+    Ladder,
+    Listed,
+    Pace,
+    in_order,
+    race_trials,
+    replicate_trials,
+)
 from capsearch.search.growth import best_of
 from capsearch.selection import (
     CapacityCurve,
@@ -33,6 +41,7 @@ from capsearch.tracking import Tracker
 
 LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
 LOOKS = (2, 4)  # times as many fresh seeds, for as long as nothing can be claimed
+SEARCHED = ("baseline", "search")
 NEARLY = 16  # trials before the end of the search: what the end needs is loaded meanwhile
 
 
@@ -54,7 +63,7 @@ class Driver:
         plan = Ladder.of(session.question, stored, budget)
         plan.stopped = row.cut is not None
         planned = len(session.spec.baseline) + budget
-        ended = [t for t in stored if t.group != "replicate" and t.outcome is not None]
+        ended = [t for t in stored if t.group in SEARCHED and t.outcome is not None]
         self.listener.phase("search", planned, len(ended))
         if session.config.workers > plan.width:
             self.listener.note(
@@ -80,6 +89,14 @@ class Driver:
 
         self.dispatcher.train(plan, on_trial, tick)
         return sorted(ended, key=in_order)
+
+    def race(self, trials: Sequence[Trial], stored: Sequence[Trial]) -> list[Trial]:
+        """The best candidates of every rung race to stand for it; returns the trials with these."""
+        session = self.session
+        planned = race_trials(session.study, session.spec, trials, session.sampling)
+        if not planned:
+            return list(trials)
+        return [*trials, *self._trained(planned, stored, "race", keep=False)]
 
     def replicate(self, trials: Sequence[Trial], stored: Sequence[Trial]) -> list[Trial]:
         """The finalists and the baselines again, from fresh seeds; returns all of them.
@@ -116,15 +133,21 @@ class Driver:
         """So many fresh seeds of every network, in the order in which they were planned."""
         session = self.session
         planned = replicate_trials(session.study, session.spec, trials, least, more)
+        return self._trained(planned, stored, "replicates", keep=True)
+
+    def _trained(
+        self, planned: Sequence[Trial], stored: Sequence[Trial], phase: str, *, keep: bool
+    ) -> list[Trial]:
+        """All of these, in their order, from the storage or trained now."""
         known = {t.id: t for t in stored if t.outcome is not None}
         waiting = Listed([t for t in planned if t.id not in known])
-        self.listener.phase("replicates", len(planned), len(planned) - len(waiting.waiting))
+        self.listener.phase(phase, len(planned), len(planned) - len(waiting.waiting))
 
         def on_trial(trial: Trial) -> None:
             known[trial.id] = trial
             self._told(trial)
 
-        self.dispatcher.train(waiting, on_trial, session.config.check, keep=True)
+        self.dispatcher.train(waiting, on_trial, self.session.config.check, keep=keep)
         return [known[t.id] for t in planned]
 
     def decide(self, trials: Sequence[Trial], replicates: Sequence[Trial]) -> Decision:
@@ -195,7 +218,9 @@ class Driver:
         session = self.session
         if not session.config.deadline.bounded or not ended:
             return False
-        replicates = replicate_trials(session.study, session.spec, ended, seeds)
+        study, spec = session.study, session.spec
+        replicates = race_trials(study, spec, ended, session.sampling)
+        replicates += replicate_trials(study, spec, ended, seeds)
         dispatcher = self.dispatcher
         needed = pace.needed(dispatcher.trained, dispatcher.open, ended, replicates)
         left: float = session.config.deadline.left

@@ -103,7 +103,8 @@ def _measured(session: StudySession, guard: Guard) -> list[float]:
 def _reckoned(session: StudySession, measured: list[float], stored: int, memory: int) -> Estimate:
     spec = session.spec
     each = shares(spec.search.trials, len(measured))
-    again = spec.select.replicates * FINALISTS
+    race = session.sampling.racers * session.sampling.race_seeds
+    again = spec.select.replicates * FINALISTS + race
     epochs = sum((share + again) * seconds for share, seconds in zip(each, measured, strict=True))
     baselines = len(spec.baseline)
     epochs += baselines * (1 + spec.select.replicates) * sum(measured) / len(measured)
@@ -115,7 +116,8 @@ def _reckoned(session: StudySession, measured: list[float], stored: int, memory:
         baselines=baselines,
         trials=plan.trials,
         bands=len(measured),
-        replicates=(len(measured) * FINALISTS + baselines) * spec.select.replicates,
+        replicates=(len(measured) * FINALISTS + baselines) * spec.select.replicates
+        + len(measured) * race,
         stored=stored,
         shortest=epochs * (spec.training.patience + 1) / at_once,
         longest=epochs * spec.training.epochs / at_once,

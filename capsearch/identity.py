@@ -53,7 +53,7 @@ def former_digest(spec: StudySpec) -> str:
     to be left out here.
     """
     sampling = asdict(STRATEGIES[spec.search.strategy])
-    for later in ("patience", "window"):
+    for later in ("patience", "window", "racers", "race_seeds"):
         sampling.pop(later)
     if STRATEGIES[spec.search.strategy].by_rung:
         sampling |= {"patience": 2, "window": 3}

@@ -66,7 +66,7 @@ def run(
         storage.begin(session.study, session.identity)
         driver = at_work(session, workers, listener, stack)
         stored = storage.trials(session.study.key)
-        trials = driver.search(stored)
+        trials = driver.race(driver.search(stored), stored)
         decision = driver.decide(trials, driver.replicate(trials, stored))
         if not config.hold_test:
             driver.test(decision)

@@ -5,7 +5,7 @@ no number is kept twice, and none is decided twice.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +20,16 @@ from capsearch.errors import BadRequest
 from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
 from capsearch.identity import begun_by, earlier_digests, identity_of, stored_studies
-from capsearch.records import DataProfile, Opening, Study, StudyRecord, TestScore, digest_of
+from capsearch.records import (
+    DataProfile,
+    Group,
+    Opening,
+    Study,
+    StudyRecord,
+    TestScore,
+    Trial,
+    digest_of,
+)
 from capsearch.report.checks import with_checks
 from capsearch.search import Question, in_order
 from capsearch.spec import StudySpec, find, read
@@ -118,8 +127,9 @@ class StudySession:
             )
         record = StudyRecord(
             study=self.study,
-            trials=tuple(sorted((t for t in ended if t.group != "replicate"), key=in_order)),
-            replicates=tuple(sorted((t for t in ended if t.group == "replicate"), key=in_order)),
+            trials=_of(ended, "baseline", "search"),
+            races=_of(ended, "race"),
+            replicates=_of(ended, "replicate"),
             decision=row.decision,
             test=score,
             seconds=row.document["seconds"] if row.document else round(row.seconds, 1),
@@ -194,12 +204,6 @@ def stored_session(name: str, spec: StudySpec, config: RunConfig) -> Iterator[St
         yield _session(stored[-1], earlier, source, identity, storage, config, None)
 
 
-def require_decision(name: str, spec: StudySpec, config: RunConfig) -> None:
-    """Raise BadRequest unless this study has a choice that can be tested."""
-    with stored_session(name, spec, config) as session:
-        session.record()
-
-
 def new_study(
     name: str, spec: StudySpec, profile: DataProfile, engine: str, *, sparse: bool
 ) -> tuple[Study, StudySpec, Space]:
@@ -235,6 +239,11 @@ def _data_mistakes(table: Mapping[str, Any]) -> Sequence[str]:
     except BadRequest as error:
         return error.mistakes
     return ()
+
+
+def _of(trials: Iterable[Trial], *groups: Group) -> tuple[Trial, ...]:
+    """Those of some groups, in the order in which they were planned."""
+    return tuple(sorted((t for t in trials if t.group in groups), key=in_order))
 
 
 def check_name(name: str) -> None:

@@ -103,13 +103,14 @@ def test(
     as_json: Json = False,
 ) -> None:
     """Open the test split of a study that was run with --hold-test."""
-    from capsearch.session import read_study, require_decision
+    from capsearch.session import read_study, stored_session
 
     config = run_config(
         context, root, storage, tracking_uri, cache, timeout=trial_timeout, wait=wait
     )
     path, spec = read_study(name)
-    require_decision(path.stem, spec, config)
+    with stored_session(path.stem, spec, config) as session:
+        session.record()  # raises when there is no choice yet that could be tested
     _run(path.stem, spec, config, log_format, as_json)
 
 

@@ -63,6 +63,7 @@ class Progress:
             return f"all trainings saved, the {self.phase} is left"
         if not self.total:
             return "no training has started, nothing is lost"
-        if self.phase == "replicates":
-            return f"the search and {self.done} of {self.total} fresh-seed runs saved"
+        if self.phase in ("race", "replicates"):
+            runs = "runs of the race" if self.phase == "race" else "fresh-seed runs"
+            return f"the search and {self.done} of {self.total} {runs} saved"
         return f"{self.done} of {self.total} trials saved"

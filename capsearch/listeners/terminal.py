@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 PHASES = {  # the title of each, and how it is explained at first
     "starting": ("starting", " (loading libraries)"),
-    "reading the data": ("1/5 reading the data", ""),
-    "search": ("2/5 search", " trials (each trains one network)"),
-    "replicates": ("3/5 fresh-seed runs", " (finalists and baselines, trained again)"),
-    "sealed test": ("4/5 sealed test", " (scoring the selected network on the test rows)"),
-    "report": ("5/5 report", " (writing the report and MLflow)"),
+    "reading the data": ("1/6 reading the data", ""),
+    "search": ("2/6 search", " trials (each trains one network)"),
+    "race": ("3/6 race", " (the best networks of each size band, from other seeds)"),
+    "replicates": ("4/6 fresh-seed runs", " (finalists and baselines, trained again)"),
+    "sealed test": ("5/6 sealed test", " (scoring the selected network on the test rows)"),
+    "report": ("6/6 report", " (writing the report and MLflow)"),
 }
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 

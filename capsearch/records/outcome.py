@@ -9,7 +9,7 @@ import numpy as np
 
 from capsearch.records.candidate import Candidate, Job
 
-Group = Literal["baseline", "search", "replicate"]
+Group = Literal["baseline", "search", "race", "replicate"]
 FailureKind = Literal["diverged", "timeout", "memory", "crash", "lost"]
 KINDS: Mapping[FailureKind, str] = {
     "diverged": "diverged: loss became NaN or infinite",

@@ -203,6 +203,7 @@ class StudyRecord:
     seconds: float  # spent on the study, over every run of the command
     cut: str | None = None  # why the search ended before its budget, if it did
     checks: tuple[Check, ...] = ()
+    races: tuple[Trial, ...] = ()  # of candidates that raced to stand for their rung
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

@@ -3,7 +3,15 @@
 from capsearch.search.dispatch import Dispatcher, OnTrial
 from capsearch.search.ladder import Ladder
 from capsearch.search.pace import Pace
-from capsearch.search.plan import Listed, Plan, baseline_trials, in_order, job_of, replicate_trials
+from capsearch.search.plan import (
+    Listed,
+    Plan,
+    baseline_trials,
+    in_order,
+    job_of,
+    race_trials,
+    replicate_trials,
+)
 from capsearch.search.rounds import Question
 
 __all__ = [
@@ -17,5 +25,6 @@ __all__ = [
     "baseline_trials",
     "in_order",
     "job_of",
+    "race_trials",
     "replicate_trials",
 ]

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from capsearch.families.space import Space, rung_of
-from capsearch.records import Candidate, Job, Study, Trial
-from capsearch.selection import frontier
+from capsearch.records import Candidate, Group, Job, Study, Trial
+from capsearch.selection import contenders, frontier
 from capsearch.spec import StudySpec
+from capsearch.spec.strategies import Sampling
 
 NONE: Mapping[Candidate, int] = {}
+RACE = 1_000_000  # seeds of races are numbered from here, those of replicates from 0
 
 
 class Plan(Protocol):
@@ -83,15 +85,33 @@ def replicate_trials(
         for again in _trained_again(trials):
             if number > max(least, more.get(again.candidate, 0)):
                 continue
-            epochs = spec.training.epochs
-            if again.outcome and again.outcome.at_ceiling(epochs):
-                epochs *= 2
-            name = f"{again.name} #{number}"
-            id_ = f"replicate/{again.id}/{number}"
-            job = job_of(study, spec, again.candidate, number, epochs)
-            rung, parameters = again.rung, again.parameters
-            replicates.append(Trial(id_, "replicate", rung, name, job, parameters))
+            replicates.append(_again(study, spec, again, "replicate", number))
     return replicates
+
+
+def race_trials(
+    study: Study, spec: StudySpec, trials: Sequence[Trial], sampling: Sampling
+) -> list[Trial]:
+    """The best candidates of every rung from fresh seeds: one lucky seed must not stand for it.
+
+    These seeds are not those of the replicates, or the winner's luck would be read as its loss.
+    """
+    if sampling.racers < 2:
+        return []
+    raced = contenders(trials, sampling.racers)
+    numbers = range(1, sampling.race_seeds + 1)
+    return [_again(study, spec, trial, "race", number) for number in numbers for trial in raced]
+
+
+def _again(study: Study, spec: StudySpec, trial: Trial, group: Group, number: int) -> Trial:
+    """A trial's candidate from another seed, for twice as long if it was still improving."""
+    epochs = spec.training.epochs
+    if trial.outcome and trial.outcome.at_ceiling(epochs):
+        epochs *= 2
+    replicate = number if group == "replicate" else RACE + number
+    job = job_of(study, spec, trial.candidate, replicate, epochs)
+    id_, name = f"{group}/{trial.id}/{number}", f"{trial.name} #{number}"
+    return Trial(id_, group, trial.rung, name, job, trial.parameters)
 
 
 def _trained_again(trials: Sequence[Trial]) -> list[Trial]:
@@ -111,6 +131,6 @@ def shares(trials: int, parts: int) -> list[int]:
 
 
 def in_order(trial: Trial) -> tuple[Any, ...]:
-    """Baselines, then the search rung by rung, then replicates: whatever was planned first."""
-    kind = ("baseline", "search", "replicate").index(trial.group)
+    """Baselines, then the search rung by rung, races, replicates: whatever was planned first."""
+    kind = ("baseline", "search", "race", "replicate").index(trial.group)
     return kind, [(int(p), p) if p.isdigit() else (0, p) for p in trial.id.split("/")]

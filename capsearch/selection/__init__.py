@@ -16,6 +16,7 @@ from capsearch.selection.choose import (
 from capsearch.selection.contrasts import Contrasts, tables_of
 from capsearch.selection.curve import (
     CapacityCurve,
+    contenders,
     estimate,
     estimates_of,
     frontier,
@@ -40,6 +41,7 @@ __all__ = [
     "best",
     "budget",
     "choose",
+    "contenders",
     "estimate",
     "estimates_of",
     "frontier",

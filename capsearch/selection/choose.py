@@ -12,7 +12,7 @@ from capsearch.selection.contrasts import Contrasts, tables_of
 from capsearch.selection.curve import CapacityCurve, loss_of, typical
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority, shown_good
-from capsearch.selection.probability import Goodness, contenders, probably_good
+from capsearch.selection.probability import Goodness, able_to_decide, probably_good
 from capsearch.selection.rules import Settings, Verdict
 
 
@@ -94,7 +94,7 @@ def undecided_among(
 ) -> tuple[Candidate, ...]:
     """The networks whose fresh seeds can still decide what probably_good chooses; often none."""
     contrasts = Evidence.of(curve, replicates).contrasts
-    able = contenders(curve, contrasts, settings.margin, settings.probability)
+    able = able_to_decide(curve, contrasts, settings.margin, settings.probability)
     return tuple(point.candidate for point in able)
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from math import inf, sqrt
+from statistics import fmean
 
 import numpy as np
 
 from capsearch.errors import CapsearchError
-from capsearch.records import Estimate, Trial, failures
+from capsearch.records import Candidate, Estimate, Trial, failures
 from capsearch.words import network
 
 
@@ -106,16 +107,42 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     The second kind keeps a small network in the race that lost its rung to a larger one by a hair.
     The first kind stays in even when it is worse than a smaller one: single trials are noisy, and
     the curve must show from which size on larger networks gain nothing. No failed trial is one.
+    Where networks have raced, only these can be finalists, by their mean loss in the race.
     """
     done = [t for t in trials if t.outcome and t.outcome.complete]
-    winners = {t.rung: t for t in sorted(done, key=loss_of, reverse=True)}
+    races = dict[Candidate, list[float]]()
+    for trial in done:
+        if trial.group == "race":
+            races.setdefault(trial.candidate, []).append(loss_of(trial))
+    tried = [(loss_of(t), t) for t in done if t.group != "race"]
+    if races:
+        tried = [(fmean(races[t.candidate]), t) for _, t in tried if t.candidate in races]
+    winners = {t.rung: t for _, t in sorted(tried, key=lambda pair: pair[0], reverse=True)}
     lowest, finalists = inf, list[Trial]()
-    for trial in sorted(done, key=lambda t: (t.parameters, loss_of(t))):
+    for loss, trial in sorted(tried, key=lambda pair: (pair[1].parameters, pair[0])):
         grown = not finalists or finalists[-1].parameters < trial.parameters
-        if grown and (loss_of(trial) < lowest or trial is winners[trial.rung]):
+        if grown and (loss < lowest or trial is winners[trial.rung]):
             finalists.append(trial)
-        lowest = min(lowest, loss_of(trial))
+        lowest = min(lowest, loss)
     return tuple(finalists)
+
+
+def contenders(trials: Sequence[Trial], most: int) -> tuple[Trial, ...]:
+    """Who races to stand for its rung: the best candidates of every rung, `most` of each.
+
+    The finalists of single trials are among them. Smallest rung first, best first; every candidate
+    once.
+    """
+    done = [t for t in trials if t.outcome and t.outcome.complete and t.group != "race"]
+    once = dict[Candidate, Trial]()
+    for trial in sorted(done, key=loss_of):
+        once.setdefault(trial.candidate, trial)
+    finalists, taken = {t.candidate for t in frontier(done)}, list[Trial]()
+    for trial in sorted(once.values(), key=lambda t: (t.rung, loss_of(t))):
+        first = sum(1 for t in taken if t.rung == trial.rung) < most
+        if first or trial.candidate in finalists:
+            taken.append(trial)
+    return tuple(taken)
 
 
 def of_finalists(trials: Sequence[Trial], replicates: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -74,7 +74,7 @@ def probably_good(
     return Verdict(point, said)
 
 
-def contenders(
+def able_to_decide(
     curve: CapacityCurve, contrasts: Contrasts, margin: float, probability: float
 ) -> tuple[Estimate, ...]:
     """The networks whose fresh seeds can still decide; none when it is decided."""

@@ -29,6 +29,8 @@ class Sampling:
     most: int = 32  # trials in a round
     patience: int = PATIENCE  # of growth, as `window`
     window: int = WINDOW
+    racers: int = 1  # candidates of a rung that race to stand for it; one does not
+    race_seeds: int = 0  # fresh seeds of each
 
     def rounds_of(self, share: int) -> int:
         """In how many rounds a part of the search spends its share.
@@ -46,10 +48,11 @@ TPE = {
     "group": True,
     "constant_liar": True,
 }
+RACE: dict[str, Any] = {"racers": 3, "race_seeds": 2}
 STRATEGIES = {
-    "ladder": Sampling("TPESampler", TPE, 4, "n_startup_trials", by_rung=True),
-    "tpe": Sampling("TPESampler", TPE, 16, "n_startup_trials"),
-    "random": Sampling("RandomSampler", {}, 16),
+    "ladder": Sampling("TPESampler", TPE, 4, "n_startup_trials", by_rung=True, **RACE),
+    "tpe": Sampling("TPESampler", TPE, 16, "n_startup_trials", **RACE),
+    "random": Sampling("RandomSampler", {}, 16, **RACE),
     "nsga2": Sampling(
         "NSGAIISampler",
         {
@@ -60,5 +63,6 @@ STRATEGIES = {
         16,
         "population_size",  # a round is a generation
         objectives=2,
+        **RACE,
     ),
 }

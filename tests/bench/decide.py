@@ -17,7 +17,7 @@ import numpy as np
 
 from capsearch.records import Candidate, Estimate
 from capsearch.selection import RULES, CapacityCurve, Contrasts, Evidence, Goodness, Settings
-from capsearch.selection.probability import contenders
+from capsearch.selection.probability import able_to_decide
 from tests.bench import peers
 from tests.bench.worlds import HARD, MARGIN, NOISES, SIZES, Cell, Draws, draw, worlds
 
@@ -72,7 +72,7 @@ def decide(draws: Draws, study: int) -> tuple[int, bool, np.ndarray, np.ndarray]
     runs = np.full(len(SIZES), LOOKS[0])
     for seeds in (*LOOKS[1:], 0):
         found = evidence_of(draws, study, runs)
-        asked = contenders(found.curve, found.contrasts, MARGIN, SETTINGS.probability)
+        asked = able_to_decide(found.curve, found.contrasts, MARGIN, SETTINGS.probability)
         if not asked or not seeds:
             break
         runs = np.where([point in asked for point in found.curve.points], seeds, runs)

@@ -30,7 +30,7 @@ from capsearch.report.page import ReportFiles
 from capsearch.run import StudyResult, run
 from capsearch.search import Pace
 from capsearch.selection import RULES, rules, uncertainty_of
-from capsearch.session import require_decision, stored_session
+from capsearch.session import stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
 from tests.fakes import FakeEngine, spec_of, study_of
@@ -122,6 +122,12 @@ def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setattr(driver, "write", written)
     monkeypatch.setattr(driver, "uncertainty_of", partial(uncertainty_of, resamples=50))
     return made
+
+
+def recorded(flow: Flow) -> StudyRecord:
+    """The record of the stored study, as `test` and `report` read it."""
+    with stored_session("toy", flow.spec, flow.config) as session:
+        return session.record()
 
 
 def written(record: StudyRecord, folder: Path, _: object) -> ReportFiles:
@@ -269,7 +275,7 @@ def test_a_study_is_held_before_its_test_and_then_opened_without_training(flow: 
     again = flow(hold_test=True)
     assert not again.worked
     assert again.document == held.document
-    require_decision("toy", flow.spec, flow.config)
+    recorded(flow)
     opened = flow()
     assert opened.worked
     assert opened.record is not None
@@ -281,12 +287,12 @@ def test_a_study_is_held_before_its_test_and_then_opened_without_training(flow: 
 
 def test_there_is_nothing_to_open_before_there_is_a_choice(flow: Flow) -> None:
     with pytest.raises(BadRequest):
-        require_decision("toy", flow.spec, flow.config)
+        recorded(flow)
     flow.interfere = lambda _: pytest.fail("it is not to come so far")
     with pytest.raises(CapsearchError):
         run_with(flow, FakeEngine(fail=["*"]))
     with pytest.raises(BadRequest):
-        require_decision("toy", flow.spec, flow.config)
+        recorded(flow)
 
 
 def run_with(flow: Flow, engine: FakeEngine, **config: Any) -> StudyResult:
@@ -438,7 +444,8 @@ def test_time_is_kept_for_the_seeds_that_were_added(
     kept = list[float]()
 
     def needed(self: Pace, trained: int, open_: int, ended: Any, replicates: Any) -> float:
-        kept.append(len(replicates) / len({t.candidate for t in replicates}))
+        again = [t.candidate for t in replicates if t.group == "replicate"]
+        kept.append(len(again) / len(set(again)))
         return 0.0
 
     flow.spec = spec_of(search={"trials": 60, "rungs": 3})

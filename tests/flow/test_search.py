@@ -1,5 +1,6 @@
 """The search on a real SQLite storage, with an engine that only pretends to train."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +14,7 @@ from capsearch.records import Curve, Outcome, Trial
 from capsearch.search import rounds
 from capsearch.search.strategies import sampler_of
 from capsearch.selection import frontier, of_finalists
-from capsearch.spec.strategies import Sampling
+from capsearch.spec.strategies import STRATEGIES, Sampling
 from capsearch.storage import StudyStorage
 from tests.fakes import (
     FakeEngine,
@@ -149,6 +150,25 @@ def test_finalists_are_trained_again_with_fresh_seeds_shared_orders_and_their_ow
     assert len({t.job.shuffle_seed for t in replicates}) == 2
     half = len(replicates) // 2
     assert [t.id[-2:] for t in replicates] == ["/1"] * half + ["/2"] * half
+
+
+def test_those_who_race_have_seeds_of_their_own_and_as_many_as_their_rivals(
+    storage: StudyStorage,
+) -> None:
+    trials = climb(storage)
+    races = search.race_trials(STUDY, SPEC, trials, STRATEGIES["ladder"])
+    assert races
+    again = search.replicate_trials(STUDY, SPEC, trials)
+    assert not {t.job.seed for t in races} & {t.job.seed for t in [*trials, *again]}
+    assert set(Counter(t.candidate.key for t in races).values()) == {2}
+    assert {t.candidate for t in frontier(trials)} <= {t.candidate for t in races}
+    ended = [t.ended(outcome_of(t.job)) for t in races]
+    assert {t.candidate for t in frontier([*trials, *ended])} <= {t.candidate for t in races}
+
+
+def test_a_study_that_was_begun_without_races_goes_on_without_them(storage: StudyStorage) -> None:
+    before = Sampling("TPESampler", {}, 4, by_rung=True)
+    assert search.race_trials(STUDY, SPEC, climb(storage), before) == []
 
 
 def test_more_fresh_seeds_begin_with_those_that_were_asked_for(storage: StudyStorage) -> None:

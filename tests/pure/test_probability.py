@@ -9,7 +9,7 @@ from scipy import stats
 from capsearch.selection import Goodness, Settings, probably_good, shown
 from capsearch.selection.choose import RULES, Evidence, Sureness
 from capsearch.selection.moderation import MOST, moderated
-from capsearch.selection.probability import SLIGHT, contenders
+from capsearch.selection.probability import SLIGHT, able_to_decide
 from tests.pure.test_rules import contrasts_of, curve_of
 
 MEANS = st.lists(st.floats(0.1, 0.9), min_size=1, max_size=7)
@@ -92,7 +92,7 @@ def test_only_networks_that_can_still_decide_are_asked_for_more_seeds(
     means: list[float], error: float
 ) -> None:
     curve, contrasts = curve_of(*means), contrasts_of(*means, examples=error)
-    asked = contenders(curve, contrasts, 0.01, 0.95)
+    asked = able_to_decide(curve, contrasts, 0.01, 0.95)
     decided = not probably_good(curve, contrasts, 0.01, 0.95).undecided
     assert bool(asked) != decided
     if asked:

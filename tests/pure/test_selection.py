@@ -1,5 +1,6 @@
 """The choice is a pure function, so its numbers can be worked by hand."""
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -13,6 +14,7 @@ from capsearch.selection import (
     Settings,
     best,
     choose,
+    contenders,
     estimate,
     frontier,
     one_std_err,
@@ -144,6 +146,39 @@ def test_the_frontier_has_the_best_of_each_rung_and_whatever_beats_all_smaller_o
         trial(2, 0.46, 6),
     ]
     assert [t.candidate.units for t in frontier(trials[::-1])] == [(1,), (3,), (5,)]
+
+
+def race(of: Trial, *losses: float) -> list[Trial]:
+    """Runs of a trial's candidate from other seeds."""
+    runs = [trial(of.rung, loss, of.candidate.units[0]) for loss in losses]
+    return [replace(run, id=f"race/{of.id}/{n}", group="race") for n, run in enumerate(runs)]
+
+
+def test_the_best_of_every_rung_race_and_so_does_whatever_beats_all_smaller_ones() -> None:
+    trials = [
+        trial(0, 0.70, 1),  # not among the best two of its rung, but the smallest of all
+        trial(0, 0.60, 2),
+        trial(0, 0.40, 3),
+        trial(0, 0.41, 3),  # the same candidate again
+        trial(1, None, 4),
+        trial(1, 0.45, 5),
+    ]
+    raced = contenders(trials[::-1], 2)
+    assert [t.candidate.units for t in raced] == [(3,), (2,), (1,), (5,)]
+    assert next(t.outcome.val_loss for t in raced if t.outcome) == 0.40
+    assert contenders(trials + race(trials[5], 0.1), 2) == contenders(trials, 2)
+
+
+def test_who_has_raced_is_judged_by_the_race_and_not_by_its_lucky_trial() -> None:
+    lucky, steady, larger = trial(0, 0.30, 2), trial(0, 0.31, 3), trial(1, 0.29, 5)
+    also = trial(1, 0.28, 6)  # it did not race: it cannot be a finalist
+    races = race(lucky, 0.40, 0.44) + race(steady, 0.32, 0.34) + race(larger, 0.35, 0.35)
+    found = frontier([lucky, steady, larger, also, *races])
+    assert [t.candidate.units for t in found] == [(2,), (3,), (5,)]
+    # 0.42 is the smallest, 0.33 beats it, 0.35 is the best of its rung
+    slower = race(steady, 0.45, 0.45)
+    kept = frontier([lucky, steady, larger, *races[:2], *slower, *races[4:]])
+    assert [t.candidate.units for t in kept] == [(2,), (5,)]
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.floats(0.1, 1.0)), min_size=1, max_size=30))

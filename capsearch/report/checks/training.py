@@ -94,7 +94,7 @@ def optimism(curves: list[Curve]) -> float:
 def replicates(record: StudyRecord) -> Answer:
     """CS014: fresh seeds that failed, and too few of them to know their spread."""
     baselines = [t for t in record.trials if t.group == "baseline"]
-    shown = {t.candidate for t in (*frontier(record.trials), *baselines)}
+    shown = {t.candidate for t in (*frontier((*record.trials, *record.races)), *baselines)}
     runs = [t for t in record.replicates if t.candidate in shown]  # not of former finalists
     failed = [t for t in runs if t.outcome and not t.outcome.complete]
     fewest = min(e.replicates for e in record.estimates)
