@@ -73,10 +73,12 @@ def shown_settings(
     """Name, title and value of every setting but the layers, for people.
 
     For a row of a table `among` are the candidates of all its rows: only settings that some of them
-    have otherwise than by default are worth a column.
+    have otherwise than by default are worth a column; one that follows from the rows of the data,
+    if they have it in more than one other way.
     """
     rows = list(among)
-    columns = [d for d in SETTINGS if not rows or any(d.of(row) != d.default for row in rows)]
+    others = {d.name: {d.of(row) for row in rows} - {d.default} for d in SETTINGS}
+    columns = [d for d in SETTINGS if not rows or len(others[d.name]) > d.by_rows]
     return [(d.name, d.title, d.text(d.of(candidate))) for d in columns]
 
 

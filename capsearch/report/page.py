@@ -19,6 +19,7 @@ from capsearch import __version__
 from capsearch.families.dense import shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import facts, overfit
+from capsearch.report.compared import compared
 from capsearch.selection import shown
 from capsearch.words import clock, described, minute, network
 
@@ -83,6 +84,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         baselines=baselines,
         finalists=overfit.finalists(record),
         bands=_bands(record),
+        pairs=compared(record),
         question=json.dumps(record.study.question, indent=2),
     )
 
@@ -135,7 +137,7 @@ def _headline(record: StudyRecord) -> str:
         return f"Open: the best network is kept, {network_}"
     subject = network_[0].upper() + network_[1:]
     if choice.standing == "proved":
-        return f"{subject} is enough: proved"
+        return f"{subject} is proved to be enough"
     if choice.standing == "probable":
         return f"{subject} is probably enough"
     if record.uncertainty.loss_increase_low > record.study.question["select"]["margin"]:

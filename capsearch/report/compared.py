@@ -1,0 +1,98 @@
+"""Any two named networks, in validation loss and accuracy, on the same rows.
+
+A network that is better in loss need not be in accuracy: whoever cares for one is told both.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import isfinite, log
+
+import numpy as np
+
+from capsearch.records import Candidate, StudyRecord
+from capsearch.selection import Contrasts
+from capsearch.selection.contrasts import TAIL, LossTable
+
+WRONG = log(2)  # a row's loss above it: what is true had a probability below one half
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two means over rows and fresh seeds: the first less the second, with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, contrasts: Contrasts, first: int, second: int, *, scale: float) -> "Difference":
+        gap = scale * float(contrasts.gap[first, second])
+        half = abs(scale) * float(contrasts.half_width(TAIL)[first, second])
+        return cls(gap, gap - half, gap + half)
+
+    def text(self, form: str) -> str:
+        """'-0.1 (-0.5 to +0.3)'; without an interval where too few seeds are in common."""
+        ends = f" ({self.low:{form}} to {self.high:{form}})" if isfinite(self.low) else ""
+        return f"{self.mean:{form}}{ends}"
+
+    @property
+    def clear(self) -> bool:
+        """Whether zero lies outside the interval."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two named networks: how much the first differs from the second."""
+
+    first: str
+    second: str
+    loss: Difference
+    accuracy: Difference  # in points
+
+
+def named(record: StudyRecord) -> dict[str, Candidate]:
+    """The selected and the best network, the linear model, and the baselines; each once."""
+    choice, found = record.choice, dict[str, Candidate]()
+    found["selected"] = choice.selected.candidate
+    if choice.best != choice.selected:
+        found["best"] = choice.best.candidate
+    linear = [e.candidate for e in record.estimates if not e.candidate.units]
+    known = [("linear", candidate) for candidate in linear]
+    known += [(t.name, t.candidate) for t in record.trials if t.group == "baseline"]
+    for name, candidate in known:
+        if candidate not in found.values():
+            found[name] = candidate
+    return found
+
+
+def compared(record: StudyRecord) -> list[Compared]:
+    """Every pair of named networks that could be trained again."""
+    tables = {name: _table(record, candidate) for name, candidate in named(record).items()}
+    names = [name for name, table in tables.items() if table]
+    if len(names) < 2:
+        return []
+    losses = [tables[name] for name in names]
+    wrong = [{r: (row > WRONG).astype(np.float64) for r, row in t.items()} for t in losses]
+    return list(_pairs(names, Contrasts.of(losses), Contrasts.of(wrong)))
+
+
+def _pairs(names: list[str], losses: Contrasts, wrong: Contrasts) -> Iterator[Compared]:
+    for first, second in combinations(range(len(names)), 2):
+        yield Compared(
+            first=names[first],
+            second=names[second],
+            loss=Difference.of(losses, first, second, scale=1.0),
+            accuracy=Difference.of(wrong, first, second, scale=-100.0),
+        )
+
+
+def _table(record: StudyRecord, candidate: Candidate) -> LossTable:
+    """Losses on validation rows of a network's fresh-seed runs, by the order of their batches."""
+    runs = [t for t in record.replicates if t.candidate == candidate and t.outcome]
+    return {
+        t.job.shuffle_seed: t.outcome.val_losses.astype(np.float64)
+        for t in runs
+        if t.outcome is not None and t.outcome.val_losses is not None
+    }
