@@ -138,7 +138,8 @@ def _headline(record: StudyRecord) -> str:
     subject = network_[0].upper() + network_[1:]
     if choice.standing == "proved":
         return f"{subject} is proved to be enough"
-    if choice.standing == "probable":
+    before = choice.standing is None and not record.uncertainty.undecided  # stored without a claim
+    if choice.standing == "probable" or before:
         return f"{subject} is probably enough"
     if record.uncertainty.loss_increase_low > record.study.question["select"]["margin"]:
         return f"{subject} is selected, though clearly worse than the best"
