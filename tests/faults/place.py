@@ -26,8 +26,8 @@ QUICK = (  # seconds of training, in some rounds: what is killed shall be at wor
     .replace("dropout = { low = 0.0, high = 0.5 }\n", "")
 )
 TRIALS = 20  # baselines and candidates of the study
-STARTING, SEARCH, REPLICATES, DECIDED, OPENED, PUBLISHING, COMPLETE = PHASES = (
-    "starting", "search", "replicates", "decided", "opened", "publishing", "complete",
+STARTING, SEARCH, RACE, REPLICATES, DECIDED, OPENED, PUBLISHING, COMPLETE = PHASES = (
+    "starting", "search", "race", "replicates", "decided", "opened", "publishing", "complete",
 )  # fmt: skip
 STATE = """
 SELECT fence > 0, decision IS NOT NULL, document IS NOT NULL AND tracking IS NOT NULL
@@ -151,8 +151,8 @@ class Place:
             return DECIDED
         if not begun:
             return STARTING
-        replicated = self.ask("SELECT 1 FROM capsearch_trials WHERE kind = 'replicate' LIMIT 1")
-        return REPLICATES if replicated else SEARCH
+        kinds = {kind for (kind,) in self.ask("SELECT DISTINCT kind FROM capsearch_trials")}
+        return REPLICATES if "replicate" in kinds else RACE if "race" in kinds else SEARCH
 
     def _file(self, number: int, kind: str) -> Path:
         return self.folder / f"{number}.{kind}"
