@@ -115,9 +115,10 @@ class Driver:
         for seeds in [least * factor for factor in LOOKS if select.rule == RULE]:
             finalists = of_finalists(trials, ended)
             curve = CapacityCurve(estimates_of(finalists))
-            more |= dict.fromkeys(undecided_among(curve, finalists, select.settings), seeds)
-            if seeds not in more.values():
+            able = undecided_among(curve, finalists, select.settings)
+            if not able:
                 break
+            more |= dict.fromkeys(able, seeds)
             ended = self._replicated(trials, [*stored, *ended], least, more)
         if (proof := self.final.proof()) is not None:
             self.writer.prove(proof)

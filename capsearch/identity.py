@@ -14,7 +14,7 @@ from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyRow, StudyStorage
 
 FIRST: dict[str, Any] = {"rule": "one_std_err", "margin": 0.01}
-"""[select] where a file said nothing, until 0.2; saying so in the file changed no digest."""
+"""[select] of earlier versions where a file said nothing. Saying it there changed no digest."""
 
 
 def identity_of(spec: StudySpec) -> dict[str, Any]:

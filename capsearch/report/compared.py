@@ -12,7 +12,7 @@ import numpy as np
 
 from capsearch.records import Candidate, StudyRecord
 from capsearch.selection import Contrasts
-from capsearch.selection.contrasts import TAIL, LossTable
+from capsearch.selection.contrasts import TAIL, losses_of
 
 WRONG = log(2)  # a row's loss above it: what is true had a probability below one half
 
@@ -69,7 +69,8 @@ def named(record: StudyRecord) -> dict[str, Candidate]:
 
 def compared(record: StudyRecord) -> list[Compared]:
     """Every pair of named networks that could be trained again."""
-    tables = {name: _table(record, candidate) for name, candidate in named(record).items()}
+    known = named(record)
+    tables = dict(zip(known, losses_of(list(known.values()), record.replicates), strict=True))
     names = [name for name, table in tables.items() if table]
     if len(names) < 2:
         return []
@@ -86,13 +87,3 @@ def _pairs(names: list[str], losses: Contrasts, wrong: Contrasts) -> Iterator[Co
             loss=Difference.of(losses, first, second, scale=1.0),
             accuracy=Difference.of(wrong, first, second, scale=-100.0),
         )
-
-
-def _table(record: StudyRecord, candidate: Candidate) -> LossTable:
-    """Losses on validation rows of a network's fresh-seed runs, by the order of their batches."""
-    runs = [t for t in record.replicates if t.candidate == candidate and t.outcome]
-    return {
-        t.job.shuffle_seed: t.outcome.val_losses.astype(np.float64)
-        for t in runs
-        if t.outcome is not None and t.outcome.val_losses is not None
-    }

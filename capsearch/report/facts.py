@@ -26,7 +26,11 @@ def claim(record: StudyRecord) -> str:
             f"probable: {odds}. It is less sure than that where one size alone is ahead of all "
             "others by just this margin"
         )
-    kept = "the best network is kept and nothing is claimed" if choice.undecided else "not claimed"
+    kept = (
+        "the best network is kept and nothing is claimed"
+        if choice.undecided
+        else "nothing is claimed"
+    )
     return f"open: {kept}. It has {odds}"
 
 

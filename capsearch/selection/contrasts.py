@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from capsearch.records import Trial
+from capsearch.records import Candidate, Trial
 from capsearch.selection.curve import CapacityCurve
 from capsearch.selection.moderation import Moderated, moderated
 
@@ -21,13 +21,20 @@ LossTable = Mapping[int, np.ndarray]
 
 def tables_of(curve: CapacityCurve, replicates: Sequence[Trial]) -> tuple[LossTable, ...]:
     """The losses behind each point of the curve, float64."""
-    tables: dict[str, dict[int, np.ndarray]] = {p.candidate.key: {} for p in curve.points}
+    return losses_of([point.candidate for point in curve.points], replicates)
+
+
+def losses_of(
+    candidates: Sequence[Candidate], replicates: Sequence[Trial]
+) -> tuple[LossTable, ...]:
+    """The losses of each candidate's completed replicates, float64; empty where none completed."""
+    tables: dict[str, dict[int, np.ndarray]] = {c.key: {} for c in candidates}
     for trial in replicates:
         outcome = trial.outcome
         if outcome and outcome.val_losses is not None and trial.candidate.key in tables:
             losses = outcome.val_losses.astype(np.float64)
             tables[trial.candidate.key][trial.job.shuffle_seed] = losses
-    return tuple(tables[p.candidate.key] for p in curve.points)
+    return tuple(tables[c.key] for c in candidates)
 
 
 @lru_cache(maxsize=4096)

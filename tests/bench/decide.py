@@ -2,7 +2,7 @@
 
 `python -m tests.bench.decide` prints the tables of README.md: how often it claims a size wrongly,
 misses by more than half a margin beyond the margin, or says "open", beside the rules of others on
-the same studies at the first look. Half an hour on two cores.
+the same studies at the first look. About a quarter of an hour on two cores.
 """
 
 import argparse
