@@ -1,0 +1,1 @@
+"""From raw rows to numbers, learned from training rows alone."""
