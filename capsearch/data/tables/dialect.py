@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from capsearch.data.tables.reading import DELIMITERS
+from capsearch.data.toml import quoted
 
 VALUE = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?|\d{4}-\d\d-\d\d([ T].*)?")
 
@@ -26,8 +27,8 @@ def delimiter_of(sample: str) -> str:
     if len(whole) == 1:
         return next(iter(whole))
     if whole:
-        said = ", ".join(f"{toml(sign)} gives {width}" for sign, width in whole.items())
-        lines = " or ".join(f"delimiter = {toml(sign)}" for sign in whole)
+        said = ", ".join(f"{quoted(sign)} gives {width}" for sign, width in whole.items())
+        lines = " or ".join(f"delimiter = {quoted(sign)}" for sign in whole)
         raise Doubt(f"several signs divide every line into as many values ({said}): write {lines}")
     return max(DELIMITERS, key=lambda sign: _agreement(widths[sign]))
 
@@ -55,10 +56,3 @@ def _agreement(widths: Sequence[int]) -> tuple[bool, float]:
 def values_in(first: Sequence[str]) -> list[str]:
     """Those of the first record that are numbers or dates, which names hardly ever are."""
     return [text for text in first if VALUE.fullmatch(text)]
-
-
-def toml(text: str) -> str:
-    """A text as it stands in a study file."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04X}" for c in escaped)
-    return f'"{shown}"'

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from capsearch.data.tables.dialect import toml, values_in
+from capsearch.data.tables.dialect import values_in
 from capsearch.data.tables.reading import Reading
+from capsearch.data.toml import listed, quoted
 
 SHOWN = 5  # names or values in a message
 LISTED = 100  # columns whose names are still written out for a person to change
@@ -29,7 +30,7 @@ def names_of(
         return numbered(len(cells)), []
     values = values_in(cells)
     if reading.header is None and values:
-        shown = ", ".join(toml(value) for value in values[:SHOWN])
+        shown = ", ".join(quoted(value) for value in values[:SHOWN])
         return numbered(len(cells)), [
             f"line 1 holds values ({shown}) where names are expected: write header = false, or "
             "header = true if these are names"
@@ -52,13 +53,13 @@ def check_names(names: Sequence[str], *, can_rename: bool) -> list[str]:
     for place, name in enumerate(names, 1):
         places.setdefault(name, []).append(place)
     mistakes = [
-        f"the name {toml(name)} stands for columns {', '.join(map(str, found))}"
+        f"the name {quoted(name)} stands for columns {', '.join(map(str, found))}"
         for name, found in places.items()
         if len(found) > 1
     ]
     odd = [name for name in places if not name or not name.isprintable()]
     if odd:
-        shown = ", ".join(toml(name) for name in odd[:SHOWN])
+        shown = ", ".join(quoted(name) for name in odd[:SHOWN])
         mistakes.append(f"names with control characters, or empty ones: {shown}")
     if len(mistakes) > SHOWN:
         mistakes = [*mistakes[:SHOWN], f"and {len(mistakes) - SHOWN} more mistakes in names"]
@@ -77,4 +78,4 @@ def _renamed(names: Sequence[str]) -> str:
         seen[name] += 1
         if seen[name] > 1:
             clean[place] = f"{name}_{seen[name]}"
-    return f"header = true and names = [{', '.join(toml(name) for name in clean)}]"
+    return f"header = true and names = {listed(*clean)}"
