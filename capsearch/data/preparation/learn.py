@@ -10,6 +10,7 @@ from capsearch.data.columns.declared import Column
 from capsearch.data.preparation import lists, transform
 
 CYCLES = {"year": 366, "month": 31, "week": 7, "day": 1440}  # places: days, days, days, minutes
+DAYS = {"year": 365, "month": 28, "week": 7, "day": 1}  # a cycle is used where it was seen whole
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def _date(spec: dict[str, Any], train: np.ndarray, listed: np.ndarray, _: Settin
     start = int(own.min().astype(np.int64)) if len(own) else 0
     centre, scale = robust_scale((own.astype(np.int64) - start) / transform.DAY)
     places = transform.cycle_places(all_)
-    cycles = [name for name in CYCLES if len(np.unique(places[name])) > 1]
+    span = int(np.ptp(all_.astype(np.int64))) if len(all_) else 0
+    whole = [name for name, days in DAYS.items() if span >= days * transform.DAY]
+    cycles = [name for name in whole if len(np.unique(places[name])) > 1]
     parts = ["days", *(f"{name} {wave}" for name in cycles for wave in ("sin", "cos"))]
     more = {"start": start, "centre": centre, "scale": scale, "cycles": cycles, "missing": missing}
     features = [f"{spec['name']} {part}" for part in parts]
