@@ -108,7 +108,7 @@ def _make(folder: Path, rows: Material, options: DataOptions) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        fitted = fit(rows.part("train")[0], options)
+        fitted = fit(rows.part("train")[0], options, rows.searched())
         parts = (rows.part(split) for split in material.SEARCHED)
         train, validation = (Rows(fitted.matrix(columns), y) for columns, y in parts)
         data = SearchData(train, validation)

@@ -60,7 +60,8 @@ def _block(values: np.ndarray) -> Block:
         stamps = values.astype(f"{kind}8[ns]").view("<i8")[:, None].view(np.uint8)
         return lambda rows: stamps[rows]
     unique: dict[Any, int] = {}
-    codes = np.array([unique.setdefault(_plain(v), len(unique)) for v in values], np.int64)
+    plain = values if set(map(type, values)) == {str} else map(_plain, values)
+    codes = np.array([unique.setdefault(v, len(unique)) for v in plain], np.int64)
     table = np.frombuffer(b"".join(map(_value_digest, unique)), np.uint8).reshape(-1, 32)
     return lambda rows: table[codes[rows]]
 
@@ -86,8 +87,10 @@ def _plain(value: Any) -> Any:
 
 
 def _value_digest(value: Any) -> bytes:
-    if value is None:
+    if not value:
         return MISSING
+    if isinstance(value, str):
+        value = ("str", value)
     return hashlib.sha256("\0".join(value).encode("utf-8", "surrogatepass")).digest()
 
 

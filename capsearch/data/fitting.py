@@ -1,19 +1,19 @@
 """What turns a source's columns into the numbers of a network, learned from training rows alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
 
 from capsearch.data import border
+from capsearch.data.columns import Column, columns_of
 from capsearch.data.options import DataOptions
-from capsearch.data.words import quoted
+from capsearch.data.preparation import Preparation, Settings
+from capsearch.data.table_options import TableOptions
 from capsearch.errors import BadRequest
 
-CHUNK = 8192  # rows that are converted at a time
-STEEP = 5.0  # a value so many spreads from the median is pressed to 3.5 of them
 Matrix = np.ndarray | sparse.csr_matrix
 
 
@@ -50,41 +50,28 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """Dense numbers on a common scale: z / sqrt(1 + (z / 5)^2) of z = (x - median) / spread.
+class Table:
+    """Columns of any kinds, each prepared by its own; dense numbers are columns called 1, 2, 3."""
 
-    The spread is that between the quartiles, or of the whole column where half of it is one value;
-    a column of one value is 0. Outliers cannot lead the network (RealMLP, arXiv 2407.04491).
-    """
-
-    median: np.ndarray  # float64, shape (features,)
-    spread: np.ndarray
-
-    @classmethod
-    def of(cls, x: np.ndarray) -> "Numbers":
-        """Of training rows, shape (rows, features)."""
-        median, spread = np.empty(x.shape[1]), np.empty(x.shape[1])
-        for j in range(x.shape[1]):
-            column = x[:, j].astype(np.float64)
-            low, median[j], high = np.quantile(column, (0.25, 0.5, 0.75))
-            spread[j] = high - low if high > low else (column.max() - column.min()) / 2.0
-        return cls(median, spread)
+    columns: tuple[Column, ...]  # what they are, those that are left out included
+    preparation: Preparation
 
     @property
     def features(self) -> int:
-        return len(self.median)
+        return self.preparation.features
 
     def matrix(self, columns: Mapping[str, Any]) -> Matrix:
-        x = columns[border.NUMBERS]
-        made = np.empty(x.shape, np.float32)
-        scale = np.where(self.spread > 0.0, self.spread, np.inf)
-        for start in range(0, len(x), CHUNK):
-            z = (x[start : start + CHUNK].astype(np.float64) - self.median) / scale
-            made[start : start + CHUNK] = z / np.sqrt(1.0 + (z / STEEP) ** 2)
-        return made
+        try:
+            return self.preparation.transform(_table(columns))["x"]
+        except ValueError as error:
+            raise BadRequest(f"data: {error}") from error
 
     def as_files(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        return {"kind": "numbers"}, {"median": self.median, "spread": self.spread}
+        files = self.preparation.as_files()
+        arrays = {name: files[name] for name in files if isinstance(files[name], np.ndarray)}
+        said = {name: files[name] for name in files if name not in arrays}
+        columns = [column.as_dict() for column in self.columns]
+        return {"kind": "table", "columns": columns, "files": said}, arrays
 
 
 @dataclass(frozen=True)
@@ -100,21 +87,38 @@ class AsGiven:
         return {"kind": "as given", "features": self.features}, {}
 
 
-def fit(columns: Mapping[str, Any], options: DataOptions) -> Fitted:
-    """The preparation of these training rows. Raises BadRequest."""
+def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str, Any]) -> Fitted:
+    """The preparation of training rows.
+
+    Args:
+        columns: of the training rows, which alone give statistics.
+        options: what was said of them.
+        searched: the columns of training and validation rows, which tell of what kind each is.
+
+    Raises:
+        BadRequest: with every column whose kind is in doubt; or there is nothing to learn from.
+    """
     if border.are_texts(columns):
         from capsearch.data.text import vocabulary_of  # scikit-learn takes a second
 
         return Words(tuple(vocabulary_of(columns[border.TEXTS].tolist(), options.vocabulary)))
+    settings = Settings(vocabulary=options.vocabulary)
     if border.are_numbers(columns):
         x: Any = columns[border.NUMBERS]
-        return Numbers.of(x) if isinstance(x, np.ndarray) else AsGiven(int(x.shape[1]))
-    listed = ", ".join(quoted(name) for name in list(columns)[:5])
-    raise BadRequest(
-        f"data: rows of several columns ({listed}) cannot be prepared yet: give numbers as one "
-        f"column {border.NUMBERS!r} of shape (rows, features), or texts as one column "
-        f"{border.TEXTS!r}"
-    )
+        if not isinstance(x, np.ndarray):
+            return AsGiven(int(x.shape[1]))
+        kinds = tuple(Column(name, "number", "a number", 0) for name in _table(columns))
+        settings = replace(settings, sparse=False)
+    else:
+        declared = None
+        if isinstance(options, TableOptions):
+            declared = options.declared()
+            settings = replace(settings, texts=options.texts, rare=options.rare)
+        kinds = columns_of(searched, declared)
+    try:
+        return Table(kinds, Preparation.fit(_table(columns), kinds, settings=settings))
+    except ValueError as error:
+        raise BadRequest(f"data: {error}") from error
 
 
 def from_files(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fitted:
@@ -122,8 +126,17 @@ def from_files(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fit
     match said["kind"]:
         case "words":
             return Words(tuple(said["vocabulary"]))
-        case "numbers":
-            return Numbers(arrays["median"], arrays["spread"])
+        case "table":
+            columns = tuple(Column.from_dict(each) for each in said["columns"])
+            return Table(columns, Preparation.from_files({**said["files"], **arrays}))
         case "as given":
             return AsGiven(int(said["features"]))
     raise ValueError(f"no preparation is called {said['kind']!r}")
+
+
+def _table(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One array a column, by its name."""
+    if not border.are_numbers(columns):
+        return columns
+    x = columns[border.NUMBERS]
+    return {f"{j + 1}": x[:, j] for j in range(x.shape[1])}

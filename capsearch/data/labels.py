@@ -24,7 +24,7 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
     if missing := [row for row, kind in enumerate(kinds) if kind == "missing"]:
         mistakes.append(
             f"data: the {name} is missing in {len(missing):,} of {len(target):,} rows: "
-            f"{_rows(target, missing)}"
+            f'{_rows(target, missing)}. To leave these out, write in [data]: unlabelled = "drop"'
         )
     if other := [row for row, kind in enumerate(kinds) if kind == "?"]:
         mistakes.append(
@@ -39,6 +39,11 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
     if mistakes:
         raise BadRequest(*mistakes)
     return np.array([_text(value) for value in target.tolist()], object)
+
+
+def labelled(target: np.ndarray) -> np.ndarray:
+    """Numbers of the rows that have a label."""
+    return np.flatnonzero([_kind(value) != "missing" for value in target.tolist()])
 
 
 def binary(

@@ -3,21 +3,22 @@
 Only `Material.sealed_rows` gives test rows away, and the seal alone calls it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from capsearch.data import border, fingerprints
-from capsearch.data.labels import binary, texts_of
+from capsearch.data.labels import binary, labelled, texts_of
 from capsearch.data.options import DataOptions
 from capsearch.data.source import RawData, Source, blamed
 from capsearch.data.split import SPLITS, shared_keys, split_by_time, split_given, split_rows
 from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
 
+Columns = Mapping[str, Any]
 SEARCHED = ("train", "validation")
 TRAINED = ("binary", None)  # tasks; None asks the labels, which must be of two classes then
 
@@ -34,12 +35,16 @@ class Material:
     sealed: str | None = None  # hash of a file of test rows, which was not read
     _digests: list[bytes] = field(default_factory=list)
 
-    def part(self, split: str) -> tuple[dict[str, Any], np.ndarray]:
+    def part(self, split: str) -> tuple[Columns, np.ndarray]:
         """Columns and labels of the training or validation rows."""
         assert split in SEARCHED
         return self._taken(self.splits[split])
 
-    def sealed_rows(self) -> tuple[dict[str, Any], np.ndarray]:
+    def searched(self) -> Columns:
+        """Columns of training and validation rows together."""
+        return _Rows(self.raw.columns, _searched(self.splits))
+
+    def sealed_rows(self) -> tuple[Columns, np.ndarray]:
         """Columns and labels of test rows that came with the others. For the seal alone.
 
         Raises BadRequest for values that are not finite.
@@ -79,8 +84,8 @@ class Material:
         digests = self._digests
         return shared_keys({n: [digests[i] for i in rows] for n, rows in self.splits.items()})
 
-    def _taken(self, rows: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
-        return {name: values[rows] for name, values in self.raw.columns.items()}, self.y[rows]
+    def _taken(self, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
+        return _Rows(self.raw.columns, rows), self.y[rows]
 
     def _labelled(self, rows: np.ndarray) -> list[bytes]:
         if border.are_texts(self.raw.columns):
@@ -104,16 +109,38 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
     raw = border.checked(given)
     if options.task not in TRAINED:
         raise BadRequest(f"data.task: {options.task!r} cannot be trained yet. Legal: 'binary'")
+    if options.unlabelled and len(kept := labelled(raw.target)) < len(raw.target):
+        raw = _rows_of(raw, kept)
     y, labels = binary(np.asarray(raw.target), options.labels)
     digests = fingerprints.row_digests(raw.columns)
     splits = _split(raw, y, digests, options, apart=sealed is not None)
     material = Material(name, raw, y, labels, splits, sealed, digests)
     mistakes = [*_too_few(material), *_torn(material)]
-    searched = np.sort(np.concatenate([splits[n] for n in SEARCHED if n in splits]))
-    mistakes += border.wrong_values(raw.columns, searched)
+    mistakes += border.wrong_values(raw.columns, _searched(splits))
     if mistakes:
         raise BadRequest(*mistakes)
     return material
+
+
+class _Rows(Mapping[str, Any]):
+    """Some rows of columns, copied one column at a time: a table may be most of the memory."""
+
+    def __init__(self, columns: Columns, rows: np.ndarray) -> None:
+        self._columns, self._rows = columns, rows
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name][self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def _searched(splits: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Numbers of training and validation rows, sorted."""
+    return np.sort(np.concatenate([splits[n] for n in SEARCHED if n in splits]))
 
 
 def labels_like(material: Material, target: np.ndarray) -> np.ndarray:
@@ -157,12 +184,12 @@ def _drawn(
 
 
 def _rows_of(raw: RawData, rows: np.ndarray) -> RawData:
-    """What a split is drawn from, of these rows."""
-    chosen: dict[str, Any] = {
+    """These rows alone."""
+    beside = {
         name: None if (given := getattr(raw, name)) is None else given[rows]
-        for name in ("group", "time")
+        for name in ("target", "group", "time", "weight", "split")
     }
-    return RawData({}, (), **chosen)
+    return replace(raw, columns=_Rows(raw.columns, rows), **beside)
 
 
 def _too_few(material: Material) -> list[str]:

@@ -38,6 +38,8 @@ class DataOptions(BaseModel):
     task: TaskKind | None = None  # None: told by the labels, where they leave no doubt
     labels: Annotated[tuple[Any, Any], BeforeValidator(_two_labels)] | None = None
 
+    unlabelled: Literal["drop"] | None = None  # rows without a label; None: they are a mistake
+
     @property
     def shares(self) -> dict[str, float]:
         """Of the splits that are drawn beside the training rows."""
