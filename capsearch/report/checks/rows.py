@@ -15,7 +15,7 @@ Z95 = 1.96  # a 95% interval is so many standard errors wide on either side
 def openings(record: StudyRecord) -> Answer:
     """CS007: studies that have opened the same test split."""
     if record.test is None:
-        return not_applicable("the test split is still sealed")
+        return not_applicable(_untested(record))
     others, day = facts.other_openings(record.test), record.test.opened_at[:10]
     if record.test.openings > 1:
         return warning(f"{others}: the more often it is used, the less a test score proves")
@@ -60,7 +60,7 @@ def surprise(record: StudyRecord) -> Answer:
     """CS017: the test loss against the validation loss, in standard errors of their difference."""
     test = record.test
     if test is None:
-        return not_applicable("the test split is still sealed")
+        return not_applicable(_untested(record))
     chosen = by_log_loss(record, record.choice.selected)
     error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
     apart = test.loss - chosen.mean
@@ -68,3 +68,7 @@ def surprise(record: StudyRecord) -> Answer:
     if abs(apart) > Z95 * error:
         return warning(f"{said} differ by more than chance explains: the splits may differ")
     return ok(f"{said} differ by no more than chance explains")
+
+
+def _untested(record: StudyRecord) -> str:
+    return "there is no test split" if record.complete else "the test split is still sealed"
