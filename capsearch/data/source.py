@@ -10,31 +10,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy import sparse
 
 from capsearch.errors import BadRequest
 from capsearch.records import DataProfile
+from capsearch.tasks import BINARY, Task
 
-Task = Literal["binary"]
 GROUP = "capsearch.data"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`x`: float32, shape (rows, features), CSR or dense. `y`: float32 0 or 1, shape (rows,)."""
+    """`x`: float32, shape (rows, features), CSR or dense. `y`: float32, as the task says.
+
+    That is 0 or 1 (binary), the number of a class (multiclass) or a standardised value (regression)
+    of shape (rows,), or 0 and 1 of shape (rows, labels).
+    """
 
     x: sparse.csr_matrix | np.ndarray
     y: np.ndarray
+    weight: np.ndarray | None = None  # float32 (rows,), 0 or above; None where all count alike
 
     def __post_init__(self) -> None:
         if self.x.shape[0] != len(self.y):
             raise ValueError(f"{self.x.shape[0]} rows but {len(self.y)} labels")
+        if self.weight is not None and self.weight.shape != (len(self.y),):
+            raise ValueError(f"{len(self.y)} rows but weights of shape {self.weight.shape}")
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """These rows alone, by their numbers."""
+        weight = None if self.weight is None else self.weight[rows]
+        return type(self)(self.x[rows], self.y[rows], weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ class SearchData:
 
     train: Rows
     validation: Rows
-    task: Task = "binary"
+    task: Task = BINARY
 
     @property
     def features(self) -> int:

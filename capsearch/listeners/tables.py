@@ -14,6 +14,8 @@ from capsearch.records import DataProfile, StudyRecord
 from capsearch.report import facts
 from capsearch.selection import shown
 from capsearch.storage import StudyRow
+from capsearch.tasks import task_of
+from capsearch.tasks.words import cut_at, listed, target_cells, target_columns, tested
 from capsearch.words import clock, minute, network
 
 if TYPE_CHECKING:  # the driver does not need it
@@ -24,14 +26,15 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     """The finalists, the choice and why, the test score with its interval, and what to check."""
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
-    titles = ["network", "parameters>", "validation loss>", "accuracy>"]
+    headline = task_of(record.study.data.task).headline
+    titles = ["network", "parameters>", "validation loss>", f"{headline.title}>"]
     table = _table(*titles, *(["as good>"] if sure else []), "")
     for place, point in enumerate(record.estimates):
         table.add_row(
             network(point.candidate.units),
             f"{point.parameters:,}",
             f"{point.mean:.4f} ± {point.se:.4f}",
-            f"{record.accuracy(point.candidate):.1%}",
+            headline.text(record.figure(point.candidate)),
             *([shown(sure[place])] if sure else []),
             ", ".join(mark for mark, marked in marks.items() if point == marked),
             style="bold green" if point == record.choice.selected else "",
@@ -48,10 +51,12 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
 
 def show_data(console: Console, profile: DataProfile) -> None:
     """Sizes, balance, fingerprints, and what the splits share."""
-    table = _table("split", "rows>", "positive>", "fingerprint")
+    task = task_of(profile.task)
+    heads = [escape(f"{head}>") for head in target_columns(task)]
+    table = _table("split", "rows>", *heads, "fingerprint")
     for split, rows in profile.sizes.items():
-        share = f"{profile.balance[split]:.1%}"
-        table.add_row(split, f"{rows:,}", share, profile.fingerprints[split][:16])
+        cells = map(escape, target_cells(profile, task, split))
+        table.add_row(split, f"{rows:,}", *cells, profile.fingerprints[split][:16])
     said = facts.shared_rows(profile)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
     console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n")
@@ -91,14 +96,15 @@ def show_estimate(console: Console, found: "DryRun") -> None:
 
 def show_probe(console: Console, study: str, probe: Probe) -> None:
     """How much each size memorised, and what that means."""
-    table = _table("network", "parameters>", "memorised>", "lowest to highest>", "accuracy>")
+    figure = ("{:.3f}" if probe.figure == "R2" else "{:.1%}").format
+    table = _table("network", "parameters>", "memorised>", "lowest to highest>", f"{probe.figure}>")
     for size in probe.sizes:
         table.add_row(
             network(size.candidate.units),
             f"{size.parameters:,}",
             f"{'≥ ' if size.unfinished else ''}{size.mean:.1%}",
             f"{min(size.learned):.1%} to {max(size.learned):.1%}",
-            f"{fmean(size.accuracy):.1%}",
+            figure(fmean(size.accuracy)),
             style="bold green" if size == probe.smallest else "",
         )
     found, much = probe.smallest, f"{ALL:.0%} of the labels within {probe.epochs} epochs"
@@ -114,7 +120,8 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
         )
     console.print(
         f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. Nothing "
-        f"memorised is an accuracy of {probe.chance:.1%}, everything is {probe.reachable:.1%}.",
+        f"memorised is an {probe.figure} of {figure(probe.chance)}, everything is "
+        f"{figure(probe.reachable)}.",
         highlight=False,
     )
     console.print(table, "", said, sep="\n", highlight=False)
@@ -144,8 +151,13 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
         yield (
             "Cost",
             f"against the best, {uncertainty.loss_increase:+.4f} validation loss "
-            f"({facts.interval(uncertainty)}) and {facts.accuracy_change(record)}",
+            f"({facts.interval(uncertainty)}) and {facts.figure_change(record)}",
         )
+    if record.test is not None and record.test.metrics:
+        without = task_of(record.study.data.task).headline.name, "log_loss"
+        yield "Also", f"on test rows: {listed(record.test.metrics, *without)}"
+    if cut := cut_at(task_of(record.study.data.task), record.decision.threshold):
+        yield "Labels", cut
     yield "Stability", facts.stability(uncertainty)
     if record.cut:
         yield "Note", record.cut
@@ -161,9 +173,11 @@ def _tested(record: StudyRecord) -> str:
         return (
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"
         )
+    task = task_of(record.study.data.task)
+    score, text = tested(test, task), task.headline.text
     return (
-        f"accuracy {test.accuracy:.1%} (95% interval {test.accuracy_low:.1%} to "
-        f"{test.accuracy_high:.1%}), loss {test.loss:.4f} ({test.loss_low:.4f} to "
+        f"{task.headline.title} {text(score.value)} (95% interval {text(score.low)} to "
+        f"{text(score.high)}), loss {test.loss:.4f} ({test.loss_low:.4f} to "
         f"{test.loss_high:.4f}) on {test.rows:,} test rows. Opened once, "
         f"{minute(test.opened_at)} UTC; {facts.other_openings(test)}"
     )

@@ -6,7 +6,6 @@ and how much is printed are flags of the command line and never stand here.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from math import log
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
@@ -21,9 +20,10 @@ from capsearch.records import Candidate, DataProfile, StopOn
 from capsearch.selection import RULES, Settings
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.spec.values import decoded, encoded
+from capsearch.tasks import task_of
+from capsearch.tasks.base import MARGIN_SHARE
 
 RULE = "probably_good"
-MARGIN_SHARE = 0.015  # of the blind loss: 0.0104 nats where half of the rows are positive
 Positive = Annotated[int, Field(ge=1)]
 T = TypeVar("T", bound=BaseModel)
 
@@ -106,8 +106,8 @@ class Select(Settings):
     """[select]: the rule, fresh seeds a finalist, and what the rules are asked.
 
     Every report shows every rule that applies, so each setting has a default; that of `margin` is a
-    share of what knowing the class frequencies gives. `probably_good` asks for up to four times as
-    many `replicates` of the networks that can still decide.
+    share of what an answer that looks at no row gives (`blind_loss`). `probably_good` asks for up
+    to four times as many `replicates` of the networks that can still decide.
     """
 
     margin: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # type: ignore[assignment]
@@ -138,12 +138,11 @@ class Baseline(Table):
 
 
 def blind_loss(data: DataProfile) -> float:
-    """What always predicting the class frequencies gives on validation rows, in nats.
+    """What the best answer that looks at no row gives on validation rows, in the task's unit.
 
     By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623.
     """
-    share = data.balance["validation"]
-    return -sum(p * log(p) for p in (share, 1.0 - share) if p > 0.0)
+    return task_of(data.task).blind_loss_of(data.statistics("validation"))
 
 
 def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -207,11 +206,11 @@ class StudySpec(Table):
         """The value of each setting where the space does not search it."""
         return dense.candidate_of((), _given(self.training, dense.SETTINGS))
 
-    def space_for(self, features: int) -> Space:
-        """The space of networks for rows of so many features."""
+    def space_for(self, features: int, outputs: int = 1) -> Space:
+        """The space of networks for rows of so many features, with so many outputs."""
         searched = _given(self.space, dense.dimensions())
         layers, units = (searched.pop(d.name) for d in (dense.LAYERS, dense.UNITS))
-        return Space(features, self.fixed(), layers, units, searched)
+        return Space(features, self.fixed(), layers, units, searched, outputs)
 
     def for_data(self, data: DataProfile, *, sparse: bool) -> Self:
         """The same study with each setting that follows from the data filled in."""
