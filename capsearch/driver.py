@@ -40,7 +40,9 @@ from capsearch.selection import (
 from capsearch.session import StudySession
 from capsearch.spec.tables import RULE
 from capsearch.storage import StudyWriter
+from capsearch.tasks import task_of
 from capsearch.tracking import Tracker
+from capsearch.validation import JudgingRows
 
 LIBRARIES = ("capsearch", "numpy", "keras", "tensorflow", "optuna", "scikit-learn")
 LOOKS = (2, 4)  # times as many fresh seeds, for as long as nothing can be claimed
@@ -164,6 +166,9 @@ class Driver:
         found = verdicts(curve, finalists, select.settings)
         choice = found[select.rule or RULE]
         plan = Ladder.of(session.question, trials, session.spec.search.trials + row.more_trials)
+        task, outputs = task_of(session.study.data.task), session.storage.outputs_of(session.study)
+        rows = JudgingRows.in_folder(task, session.folder, session.spec.training.stop_on)
+        threshold = rows.threshold(choice, outputs)
         decision = Decision(
             estimates=curve.points,
             choice=choice,
@@ -174,6 +179,8 @@ class Driver:
             versions=versions(),
             probabilities=probabilities_of(curve, finalists, select.settings),
             decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            metrics=rows.metrics(curve.points, replicates, outputs, threshold),
+            threshold=threshold,
         )
         self.writer.decide(decision)
         return decision
@@ -193,7 +200,9 @@ class Driver:
         folder = session.model_folder(choice.key)
         weights = session.storage.weights(session.study.key, choice.key)
         assert weights is not None  # they were stored with the outcome of the chosen replicate
-        self.final.keep_model(FinalTask(choice, weights, session.folder, folder))
+        self.final.keep_model(
+            FinalTask(choice, weights, session.folder, folder, decision.threshold)
+        )
         if not session.study.has_test:
             return
         replicates = [

@@ -6,6 +6,7 @@ runs the study again goes on from there. The child never hears of the storage: i
 a password.
 """
 
+import json
 import shutil
 import tempfile
 from concurrent.futures import Future
@@ -29,11 +30,12 @@ from capsearch.randomness import some_rows
 from capsearch.records import Choice, Job, Opening, Proof, Study
 from capsearch.scoring import summary
 from capsearch.storage import StudyWriter
+from capsearch.tasks import HALF, Task, task_of
 
 if TYPE_CHECKING:
     import keras
 
-MODEL = "model.keras"
+MODEL, TASK = "model.keras", "task.json"  # the second: what it predicts, and from where on
 BATCH = 1024  # rows that are made dense at a time
 UNSCORED = "no score was recorded; put the test rows right, and run the study again"
 PROOF_ROWS = 2_000  # of each split, at most
@@ -47,6 +49,7 @@ class FinalTask:
     weights: tuple[np.ndarray, ...]  # of the replicate that stands for the choice
     data: Path  # the prepared training and validation rows
     folder: Path  # where the model is kept
+    threshold: float | None = None  # of a binary task's decision
 
 
 class FinalEvaluation:
@@ -148,7 +151,7 @@ class FinalEvaluation:
 
 # ---- What runs in the child ----------------------------------------------------------------------
 
-_sealed: dict[str, Sealed] = {}  # test rows that nobody has looked at, by the study's key
+_sealed: dict[str, tuple[Sealed, Task]] = {}  # test rows that nobody has looked at, by study key
 
 
 def get_ready(study: Study, ref: SourceRef) -> None:
@@ -165,7 +168,7 @@ def get_ready(study: Study, ref: SourceRef) -> None:
             f"the rows of {study.data.source} are no longer those that {study.name} was run on. "
             "The test split was not opened. Put the data back, or ask again under another name"
         )
-    _sealed[study.key] = sealed
+    _sealed[study.key] = sealed, task_of(study.data.task)
 
 
 def prove(job: Job, folder: Path) -> Proof:
@@ -194,15 +197,17 @@ def keep_model(task: FinalTask) -> None:
     from capsearch.tracking.model import package_model
 
     data = cache.load(task.data)
-    model = exported(task.choice.selected.candidate, data.features, task.weights)
-    _check_same(task.choice, model, data.validation)
+    model = exported(task.choice.selected.candidate, data.features, task.weights, data.task)
+    _check_same(task.choice, model, data)
     task.folder.parent.mkdir(parents=True, exist_ok=True)
     for left in task.folder.parent.glob(".making-*"):  # by one that was killed
         shutil.rmtree(left, ignore_errors=True)
     making = Path(tempfile.mkdtemp(dir=task.folder.parent, prefix=".making-"))
     try:
         model.save(making / MODEL)
-        package_model(model, making / "mlflow", data.features)
+        told = {"task": data.task.describe(), "threshold": task.threshold}
+        (making / TASK).write_text(json.dumps(told, indent=1))
+        package_model(model, making / "mlflow", data.features, data.task.outputs)
         shutil.rmtree(task.folder, ignore_errors=True)
         making.chmod(0o755)  # a temporary folder is its maker's alone, a model is not
         making.replace(task.folder)
@@ -210,7 +215,7 @@ def keep_model(task: FinalTask) -> None:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def score(study: str, folder: Path, data: Path, opening: Opening) -> dict[str, float | int]:
+def score(study: str, folder: Path, data: Path, opening: Opening) -> dict[str, Any]:
     """What the kept model scores on the rows that were opened.
 
     Raises BadRequest for test rows that have no score.
@@ -218,25 +223,35 @@ def score(study: str, folder: Path, data: Path, opening: Opening) -> dict[str, f
     import keras  # the child alone has TensorFlow
 
     model = keras.saving.load_model(folder / MODEL, safe_mode=True)
+    sealed, task = _sealed[study]
     try:
-        rows = opened_rows(_sealed[study], data, opening)
+        rows = opened_rows(sealed, data, opening)
     except BadRequest as error:
         raise BadRequest(*error.mistakes, UNSCORED) from error
-    found = summary(_probabilities(model, rows), rows.y)
-    if wrong := [name for name, value in found.items() if not isfinite(value)]:
+    found = summary(_predictions(model, rows), rows.y, task, rows.weight, _threshold(folder))
+    if wrong := [n for n, v in found.items() if isinstance(v, float) and not isfinite(v)]:
         raise CapsearchError(f"{', '.join(wrong)} of the test rows is no number: {UNSCORED}")
     return found
 
 
+def _threshold(folder: Path) -> float:
+    """Of the kept model; one half where none was decided, and in folders of earlier versions."""
+    try:
+        told = json.loads((folder / TASK).read_text())
+    except FileNotFoundError:
+        return HALF
+    return HALF if told["threshold"] is None else float(told["threshold"])
+
+
 def _part(rows: Rows) -> Rows:
     chosen = some_rows(len(rows), PROOF_ROWS)
-    return Rows(rows.x[chosen], rows.y[chosen])
+    return rows.take(chosen)
 
 
-def _check_same(choice: Choice, model: "keras.Model", validation: Rows) -> None:
+def _check_same(choice: Choice, model: "keras.Model", data: SearchData) -> None:
     """The kept weights must be those that the choice was made of."""
-    rows = looks(validation, choice.job.stop_on)[1]
-    loss = summary(_probabilities(model, rows), rows.y)["loss"]
+    rows = looks(data.validation, choice.job.stop_on)[1]
+    loss = summary(_predictions(model, rows), rows.y, data.task, rows.weight)["loss"]
     if not isclose(loss, choice.val_loss, rel_tol=1e-3, abs_tol=1e-4):
         raise CapsearchError(
             f"the chosen model has a validation loss of {loss:.4f}, not {choice.val_loss:.4f} as "
@@ -244,11 +259,12 @@ def _check_same(choice: Choice, model: "keras.Model", validation: Rows) -> None:
         )
 
 
-def _probabilities(model: "keras.Model", rows: Rows) -> np.ndarray:
-    """Shape (rows,), made dense a batch at a time."""
+def _predictions(model: "keras.Model", rows: Rows) -> np.ndarray:
+    """Shape (rows,) of a single output, else (rows, outputs); made dense a batch at a time."""
     parts: list[np.ndarray] = []
     for start in range(0, len(rows), BATCH):
         x = rows.x[start : start + BATCH]
         dense = x if isinstance(x, np.ndarray) else x.toarray()
-        parts.append(np.asarray(model(dense, training=False)).ravel())
-    return np.concatenate(parts)
+        parts.append(np.asarray(model(dense, training=False)))
+    found = np.concatenate(parts)
+    return found.ravel() if found.shape[1] == 1 else found

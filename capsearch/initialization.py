@@ -23,7 +23,9 @@ On IMDB 1, 2, 3, 4, 8 and 16 were tried: 1 is worse at most sizes, 8 and 16 from
 """
 
 
-def initial_weights(candidate: Candidate, features: int, seed: int) -> list[np.ndarray]:
+def initial_weights(
+    candidate: Candidate, features: int, seed: int, outputs: int = 1
+) -> list[np.ndarray]:
     """Kernel and bias of every layer, in order, float32: as the candidate's `initialization` says.
 
     A kernel of shape (i, o) is uniform on +-sqrt(6 / (i + o)): Glorot and Bengio (2010), eq. 16.
@@ -31,10 +33,10 @@ def initial_weights(candidate: Candidate, features: int, seed: int) -> list[np.n
     """
     rng = np.random.default_rng([seed, 0])
     weights = list[np.ndarray]()
-    for inputs, outputs in pairwise([features, *candidate.units, 1]):
-        limit = np.float32(np.sqrt(6.0 / (inputs + outputs)))
-        kernel = rng.random((inputs, outputs), dtype=np.float32) * (2 * limit) - limit
-        weights += [kernel, np.zeros(outputs, np.float32)]
+    for inputs, width in pairwise([features, *candidate.units, outputs]):
+        limit = np.float32(np.sqrt(6.0 / (inputs + width)))
+        kernel = rng.random((inputs, width), dtype=np.float32) * (2 * limit) - limit
+        weights += [kernel, np.zeros(width, np.float32)]
     if candidate.units:
         INITIALIZATIONS[candidate.setting("initialization", KERAS)](weights, seed)
     return weights
@@ -52,19 +54,22 @@ def for_rows(*, sparse: bool) -> str:
 
 
 def _shift(weights: list[np.ndarray], seed: int) -> None:
-    """Every hidden unit begins near SHIFT and the output near zero, with as many up as down.
+    """Every hidden unit begins near SHIFT and each output near zero, with as many up as down.
 
     All units are alive on every row and pull in both directions, so the network begins as a linear
     model and bends where that pays. By hand, one hidden unit of output weight 0.5: the output's
-    bias is -2 * 0.5 = -1.
+    bias is -2 * 0.5 = -1. Of several outputs each has other units that pull it up; a single unit
+    pulls every second one up.
     """
     *hidden, last = zip(weights[::2], weights[1::2], strict=True)
     for number, (kernel, bias) in enumerate(hidden):
         bias[:] = SHIFT if number == 0 else SHIFT * (1 - kernel.sum(axis=0))
     kernel, bias = last
-    first = np.random.default_rng([seed, 5]).integers(2)
-    up = (np.arange(len(kernel)) + first) % 2 == 0
-    kernel[:] = np.where(up[:, None], np.abs(kernel), -np.abs(kernel))
+    rng = np.random.default_rng([seed, 5])
+    first = rng.integers(2)
+    up = (np.arange(len(kernel))[:, None] + first + np.arange(kernel.shape[1])) % 2 == 0
+    up[:, 1:] = rng.permuted(up[:, 1:], axis=0)
+    kernel[:] = np.where(up, np.abs(kernel), -np.abs(kernel))
     bias[:] = -SHIFT * kernel.sum(axis=0)
 
 

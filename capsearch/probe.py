@@ -17,7 +17,6 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from capsearch.data import cache
 from capsearch.data.source import Rows, SearchData
@@ -27,6 +26,7 @@ from capsearch.errors import CapsearchError
 from capsearch.executors.base import Limits
 from capsearch.families.space import Band, Space, bands, count_parameters
 from capsearch.records import Candidate, Job, Outcome
+from capsearch.tasks.chance import chance, reachable, unweighted
 
 ALL = 0.99  # of what can be memorised: so much counts as all of it
 RATES = (0.001, 0.003, 0.03)  # the best counts: wide networks want the first, a linear one the last
@@ -39,7 +39,7 @@ class Memorisation:
 
     candidate: Candidate
     parameters: int
-    accuracy: tuple[float, ...]  # on the shuffled training rows
+    accuracy: tuple[float, ...]  # on the shuffled training rows; of a number R2
     learned: tuple[float, ...]  # share of what can be memorised, from 0 (chance) to 1
     unfinished: bool  # training loss still fell at the end: it could learn more
 
@@ -53,10 +53,11 @@ class Probe:
     """Every size, smallest first."""
 
     rows: int
-    chance: float  # accuracy of naming the larger class
+    chance: float  # accuracy of naming the larger class; of a number 0, R2 of the mean
     reachable: float  # accuracy when all is memorised: below 1 where equal rows got unlike labels
     epochs: int
     sizes: tuple[Memorisation, ...]
+    figure: str = "accuracy"  # what chance, reachable and what was reached are called
 
     @property
     def smallest(self) -> Memorisation | None:
@@ -73,6 +74,7 @@ class ProbePlan:
     study_seed: int
     seeds: int
     epochs: int
+    outputs: int = 1
 
 
 class ProbeResult(NamedTuple):
@@ -82,12 +84,24 @@ class ProbeResult(NamedTuple):
     rows: int
     chance: float
     reachable: float
+    deviation: float = 0.0  # of a number; 0 for classes
+
+    def accuracy(self, outcome: Outcome) -> float:
+        """On the shuffled training rows, dropout off; 0 for a job that failed. Of a number R2.
+
+        By hand, an RMSE of 1 where the standard deviation is 2: 1 - 1/4.
+        """
+        if not outcome.complete:
+            return 0.0
+        if not self.deviation:
+            return outcome.figure
+        return 1.0 - (outcome.figure / self.deviation) ** 2
 
     def learned(self, outcome: Outcome) -> float:
         """By hand, chance 0.5, reachable 1: an accuracy of 0.9 is (0.9 - 0.5) / 0.5 = 0.8."""
         if self.reachable <= self.chance:
             return 1.0
-        return max((_accuracy(outcome) - self.chance) / (self.reachable - self.chance), 0.0)
+        return max((self.accuracy(outcome) - self.chance) / (self.reachable - self.chance), 0.0)
 
 
 Train = Callable[[Sequence[int], Sequence[Job]], ProbeResult]
@@ -104,7 +118,7 @@ def plan(
     chosen = dict.fromkeys(_units(space, band) for band in bands(ladder))
     size = max(16, min(512, rows // 10))
     candidates = tuple(Candidate(units, batch_size=size) for units in chosen)
-    return ProbePlan(candidates, space.features, seed, seeds, epochs)
+    return ProbePlan(candidates, space.features, seed, seeds, epochs, space.outputs)
 
 
 def run(
@@ -134,6 +148,7 @@ def run(
         chance=seeds[0].chance,
         reachable=fmean(seed.reachable for seed in seeds),
         epochs=planned.epochs,
+        figure="R2" if seeds[0].deviation else "accuracy",
         sizes=tuple(
             _memorisation(planned, position, seeds) for position in range(len(planned.candidates))
         ),
@@ -156,7 +171,7 @@ def one_seed(planned: ProbePlan, number: int, train: Train) -> ProbeResult:
         result = train((planned.study_seed, number), jobs)
         for position, candidate in enumerate(left):
             tried = result.outcomes[position * len(RATES) : (position + 1) * len(RATES)]
-            best[candidate] = max(tried, key=_accuracy)
+            best[candidate] = max(tried, key=result.accuracy)
         left = [c for c in left if result.learned(best[c]) < ALL]
         if not left:
             break
@@ -169,28 +184,24 @@ def _memorisation(planned: ProbePlan, position: int, seeds: Sequence[ProbeResult
     falling = [o.best_epoch > 0.9 * planned.epochs for o, learned in ended if learned < ALL]
     return Memorisation(
         candidate=candidate,
-        parameters=count_parameters(candidate.units, planned.features),
-        accuracy=tuple(_accuracy(outcome) for outcome, _ in ended),
+        parameters=count_parameters(candidate.units, planned.features, planned.outputs),
+        accuracy=tuple(seed.accuracy(seed.outcomes[position]) for seed in seeds),
         learned=tuple(learned for _, learned in ended),
         unfinished=any(falling),
     )
 
 
-def _accuracy(outcome: Outcome) -> float:
-    """On the shuffled training rows, dropout off; 0 for a job that failed."""
-    return outcome.val_accuracy if outcome.complete else 0.0
-
-
 def _units(space: Space, band: Band) -> tuple[int, ...]:
     """A linear network where it lies in the band, or the width nearest to the band's middle.
 
-    One layer of w units has w (features + 2) + 1 parameters.
+    One layer of w units has w (features + 1 + outputs) + outputs parameters.
     """
-    linear = count_parameters((), space.features)
+    linear = count_parameters((), space.features, space.outputs)
     if space.layers.low == 0 and band.low <= linear < band.high:
         return ()
     middle = sqrt(band.low * band.high)
-    return (max(round((middle - 1) / (space.features + 2)), 1),)
+    each = space.features + 1 + space.outputs
+    return (max(round((middle - space.outputs) / each), 1),)
 
 
 def document(study: str, probe: Probe) -> dict[str, Any]:
@@ -200,6 +211,7 @@ def document(study: str, probe: Probe) -> dict[str, Any]:
         "rows": probe.rows,
         "chance": probe.chance,
         "reachable": probe.reachable,
+        "figure": probe.figure,
         "epochs": probe.epochs,
         "all": ALL,
         "sizes": [_size(size) for size in probe.sizes],
@@ -223,28 +235,20 @@ MEMORISE = "capsearch.probe:memorise"
 
 
 def memorise(engine: str, folder: Path, seed: Sequence[int], jobs: Sequence[Job]) -> ProbeResult:
-    """Train on the training rows of a prepared folder, their labels dealt anew by `seed`."""
-    rows = shuffled(cache.load(folder).train, seed)
-    trained = lookup(engine)().train(jobs, SearchData(rows, rows))
+    """Train on the training rows of a prepared folder, their targets dealt anew by `seed`.
+
+    All rows and classes count alike: what is asked is how many can be learned.
+    """
+    data = cache.load(folder)
+    task, rows = unweighted(data.task), shuffled(data.train, seed)
+    trained = lookup(engine)().train(jobs, SearchData(rows, rows, task))
     outcomes = [replace(t.outcome, val_losses=None) for t in trained]
-    share = float(rows.y.mean())
-    return ProbeResult(outcomes, len(rows), max(share, 1.0 - share), reachable(rows))
+    deviation = task.statistics(rows.y)[1] if task.kind == "regression" else 0.0
+    return ProbeResult(
+        outcomes, len(rows), chance(task, rows.y), reachable(task, rows.x, rows.y), deviation
+    )
 
 
 def shuffled(rows: Rows, seed: Sequence[int]) -> Rows:
-    """The same rows and the same labels, but the labels in an order of their own."""
+    """The same rows and the same targets, but the targets in an order of their own."""
     return Rows(rows.x, np.random.default_rng([*seed, 5]).permutation(rows.y))
-
-
-def reachable(rows: Rows) -> float:
-    """The highest accuracy that a function of the rows can have: equal rows get one answer.
-
-    By hand, rows a, a, a, b labelled 1, 1, 0, 0: the best answers are a -> 1, b -> 0: 3 of 4.
-    """
-    x, votes = sparse.csr_matrix(rows.x), dict[bytes, list[int]]()
-    x.sort_indices()
-    for i, label in enumerate(rows.y):
-        part = slice(x.indptr[i], x.indptr[i + 1])
-        key = x.indices[part].tobytes() + x.data[part].tobytes()
-        votes.setdefault(key, [0, 0])[int(label)] += 1
-    return sum(map(max, votes.values())) / len(rows)

@@ -1,41 +1,52 @@
-"""What a dense network gives, and how well that fits labels, with intervals. Pure."""
+"""What a dense network gives, and how well that fits its targets, with intervals. Pure."""
 
 from collections.abc import Sequence
-from math import sqrt
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-Z95 = 1.959964  # the 97.5% point of the standard normal distribution
-CLIP = 1e-7  # probabilities are kept this far from 0 and 1, as in Keras' own cross-entropy
+from capsearch.tasks import BINARY, HALF, Task
+from capsearch.tasks.intervals import mean_of
+from capsearch.tasks.weights import row_weights
+
+SHARE = "accuracy"  # the one metric that has names of its own in a stored score
 
 
-def summary(probabilities: np.ndarray, y: np.ndarray) -> dict[str, float | int]:
-    """Loss and accuracy with 95% intervals: normal for a mean loss, Wilson (1927) for accuracy."""
-    from scipy.stats import binomtest  # half a second, and only a score needs it
+def summary(
+    predictions: np.ndarray,
+    y: np.ndarray,
+    task: Task = BINARY,
+    weight: np.ndarray | None = None,
+    threshold: float = HALF,
+) -> dict[str, Any]:
+    """Loss, accuracy (None where a task has none) and all metrics, with 95% intervals: JSON values.
 
-    p = np.clip(probabilities.astype(np.float64), CLIP, 1.0 - CLIP)
-    losses = -(y * np.log(p) + (1.0 - y) * np.log1p(-p))
-    rows, loss = len(y), float(losses.mean())
-    reach = Z95 * float(losses.std(ddof=1)) / sqrt(rows)
-    hits = int(((p > 0.5) == (y > 0.5)).sum())
-    share = binomtest(hits, rows).proportion_ci(0.95, method="wilson")
+    Rows count in the loss as they and their classes are weighted, and alike in all metrics.
+    """
+    losses, weights = task.losses(predictions, y), row_weights(task, y, weight)
+    loss = mean_of(losses if weights is None else losses * weights)
+    metrics = task.metrics(predictions, y, threshold)
+    accuracy = metrics.get(SHARE)
     return {
-        "loss": loss,
-        "loss_low": loss - reach,
-        "loss_high": loss + reach,
-        "accuracy": hits / rows,
-        "accuracy_low": float(share.low),
-        "accuracy_high": float(share.high),
-        "rows": rows,
+        "loss": loss.value,
+        "loss_low": loss.low,
+        "loss_high": loss.high,
+        "accuracy": accuracy.value if accuracy else None,
+        "accuracy_low": accuracy.low if accuracy else None,
+        "accuracy_high": accuracy.high if accuracy else None,
+        "rows": len(y),
+        "metrics": {name: asdict(figure) for name, figure in metrics.items()},
     }
 
 
-def probabilities(weights: Sequence[np.ndarray], x: np.ndarray | sparse.csr_matrix) -> np.ndarray:
-    """What a dense network gives for rows, dropout off: float32, shape (rows,).
+def predictions(
+    weights: Sequence[np.ndarray], x: np.ndarray | sparse.csr_matrix, task: Task = BINARY
+) -> np.ndarray:
+    """What a dense network gives for rows, dropout off: float32, as `Task.predictions`.
 
-    `weights`: kernel, bias, kernel, bias ...; rectified linear units, a sigmoid at the end.
+    `weights`: kernel, bias, kernel, bias ...; rectified linear units, the task's head at the end.
     """
     layers = list(zip(weights[::2], weights[1::2], strict=True))
     values: Any = x
@@ -43,6 +54,4 @@ def probabilities(weights: Sequence[np.ndarray], x: np.ndarray | sparse.csr_matr
         values = np.asarray(values @ kernel + bias)
         if number < len(layers):
             values = np.maximum(values, 0.0)
-    logits = np.asarray(values).ravel().astype(np.float64)
-    found: np.ndarray = np.exp(-np.logaddexp(0.0, -logits)).astype(np.float32)
-    return found
+    return task.predictions(np.asarray(values))

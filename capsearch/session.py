@@ -41,6 +41,7 @@ from capsearch.search import Question, in_order
 from capsearch.spec import StudySpec, find, read
 from capsearch.spec.strategies import STRATEGIES, Sampling
 from capsearch.storage import StudyRow, StudyStorage, exists
+from capsearch.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,7 @@ class StudySession:
         ended = [t for t in self.storage.trials(self.study.key) if t.outcome is not None]
         opening, score = self.opening(), None
         if opening is not None and opening.scored(row.decision.choice.key):
-            openings = self.storage.openings(self.study)
-            score = TestScore(
-                **(opening.score or {}), opened_at=opening.opened_at, openings=openings
-            )
+            score = TestScore.of(opening, self.storage.openings(self.study))
         record = StudyRecord(
             study=self.study,
             trials=_of(ended, "baseline", "search"),
@@ -217,7 +215,7 @@ def new_study(
     What the file leaves to the data is stored as decided, and is no part of the digest.
     """
     asked = spec.for_data(profile, sparse=sparse)
-    space = asked.space_for(profile.features)
+    space = asked.space_for(profile.features, task_of(profile.task).outputs)
     sampling = asdict(STRATEGIES[spec.search.strategy])
     question = asked.question | {"sampling": sampling}
     edges = ladder(space, spec.search.rungs)
@@ -286,7 +284,7 @@ def _session(
     spec = StudySpec.from_question(asked)
     sampling = Sampling(**row.question["sampling"])
     study = Study(row.name, row.question, row.profile, row.ladder, row.engine, row.digest)
-    space = spec.space_for(row.profile.features)
+    space = spec.space_for(row.profile.features, task_of(row.profile.task).outputs)
     return StudySession(
         study, spec, space, sampling, earlier, source, identity, storage, config, rows
     )

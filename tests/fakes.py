@@ -27,6 +27,7 @@ from capsearch.search import Dispatcher, Plan, Question
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyStorage, StudyWriter
+from capsearch.tasks import Task
 
 ROWS = 50  # of the fake validation split
 PACKED = "packed/1/cpu"
@@ -246,6 +247,30 @@ def toy_rows(count: int, features: int = 20, seed: int = 0, *, dense: bool = Fal
     x = (rng.random((count, features)) < 0.3).astype(np.float32)
     y = (x @ np.linspace(-1, 1, features) + 0.3 * rng.standard_normal(count) > 0).astype(np.float32)
     return Rows(x if dense else sparse.csr_matrix(x), y)
+
+
+def targets_of(task: Task, raw: np.ndarray) -> np.ndarray:
+    """What a network that gives these raw values would be right about, float32."""
+    match task.kind:
+        case "multiclass":
+            return raw.argmax(axis=1).astype(np.float32)
+        case "multilabel":
+            return (raw > 0).astype(np.float32)
+        case "regression":
+            return (raw[:, 0] / raw.std()).astype(np.float32)
+        case _:
+            return (raw[:, 0] > np.quantile(raw, 0.6)).astype(np.float32)
+
+
+def task_data(task: Task, *, dense: bool, weighted: bool = False) -> SearchData:
+    """200 and 100 rows of 20 features with a signal for this task; some weights are 0."""
+    rng = np.random.default_rng(11)
+    x = (rng.random((300, 20)) * (rng.random((300, 20)) < 0.3)).astype(np.float32)
+    raw = x @ rng.normal(size=(20, task.outputs)) + 0.2 * rng.standard_normal((300, task.outputs))
+    y, held = targets_of(task, raw), x if dense else sparse.csr_matrix(x)
+    weight = rng.integers(4, size=300).astype(np.float32) if weighted else None
+    rows = Rows(held, y, weight)
+    return SearchData(rows.take(np.arange(200)), rows.take(np.arange(200, 300)), task)
 
 
 def dense_of(rows: Rows) -> np.ndarray:

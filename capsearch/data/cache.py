@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,12 @@ from capsearch.data.options import DataOptions, SplitOptions
 from capsearch.data.source import Rows, SearchData, Source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.records import DataProfile, digest_of
+from capsearch.tasks import task_of
 
 FORMAT = 3  # raise it when the files, the fields of DataProfile, or any preparation change
 MANIFEST, PROFILE = "manifest.json", "profile.json"
 PREPARATION, ARRAYS = "preparation.json", "preparation.npz"
+TASK = "task.json"  # only of rows that are not plain binary ones: those have no such file
 BESIDE = (PROFILE, PREPARATION, ARRAYS)  # files that are no rows
 ATTEMPTS = 3  # one is enough, unless other processes repair the same folder at the same moment
 
@@ -93,7 +95,16 @@ def preparation(folder: Path) -> Fitted:
 def load(folder: Path) -> SearchData:
     """The rows in a prepared folder. Raises CapsearchError when they are damaged."""
     check_whole(folder)
-    return SearchData(_load_rows(folder, "train"), _load_rows(folder, "validation"))
+    task = folder / TASK
+    description = json.loads(task.read_text()) if task.is_file() else {}
+    train, validation = (_load_rows(folder, name) for name in ("train", "validation"))
+    return SearchData(train, validation, task_of(description))
+
+
+def validation_targets(folder: Path) -> np.ndarray:
+    """`y` of the validation rows in a prepared folder."""
+    found: np.ndarray = np.load(folder / "validation-y.npy", allow_pickle=False)
+    return found
 
 
 def rows_key(folder: Path) -> str:
@@ -149,7 +160,10 @@ def _write(making: Path, name: str, data: SearchData, fitted: Fitted, profile: D
     said, arrays = fitted.as_files()
     (making / PREPARATION).write_text(json.dumps(said, indent=1))
     np.savez(making / ARRAYS, allow_pickle=False, **arrays)
-    (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
+    if task := data.task.describe():
+        (making / TASK).write_text(json.dumps(task, indent=1))
+    told = replace(profile, task=task, weighted=data.train.weight is not None)
+    (making / PROFILE).write_text(json.dumps(asdict(told), indent=1))
     manifest = {"folder": name, "files": _hashes(making)}
     (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
     making.chmod(0o755)  # a temporary folder is its maker's alone, prepared data is not
@@ -204,6 +218,8 @@ def _save_rows(folder: Path, name: str, rows: Rows) -> None:
         np.save(folder / f"{name}-data.npy", x.data.astype(np.float32, copy=False))
         np.save(folder / f"{name}-shape.npy", np.array(x.shape))
     np.save(folder / f"{name}-y.npy", rows.y.astype(np.float32, copy=False))
+    if rows.weight is not None:
+        np.save(folder / f"{name}-weight.npy", rows.weight.astype(np.float32, copy=False))
 
 
 def _load_rows(folder: Path, name: str) -> Rows:
@@ -211,10 +227,11 @@ def _load_rows(folder: Path, name: str) -> Rows:
         loaded: np.ndarray = np.load(folder / f"{name}-{part}.npy", allow_pickle=False)
         return loaded
 
+    weight = array("weight") if (folder / f"{name}-weight.npy").is_file() else None
     if (folder / f"{name}-x.npy").is_file():
-        return Rows(array("x"), array("y"))
+        return Rows(array("x"), array("y"), weight)
     parts = (array("data"), array("indices"), array("indptr"))
-    return Rows(sparse.csr_matrix(parts, shape=tuple(array("shape"))), array("y"))
+    return Rows(sparse.csr_matrix(parts, shape=tuple(array("shape"))), array("y"), weight)
 
 
 def _sha256(path: Path) -> str:

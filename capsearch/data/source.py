@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy import sparse
 
 from capsearch.data.options import FILES, DataOptions, SplitOptions, check
 from capsearch.errors import BadRequest, CapsearchError
+from capsearch.tasks import BINARY, Task
 
-Task = Literal["binary"]
 GROUP = "capsearch.data"
 OURS = "capsearch."  # where the modules of our own sources are, which may run in any process
 HOUSE = tuple(SplitOptions.model_fields)  # keys that a stranger's source is not given
@@ -29,17 +29,29 @@ HOUSE = tuple(SplitOptions.model_fields)  # keys that a stranger's source is not
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`x`: float32, shape (rows, features), CSR or dense. `y`: float32 0 or 1, shape (rows,)."""
+    """`x`: float32, shape (rows, features), CSR or dense. `y`: float32, as the task says.
+
+    That is 0 or 1 (binary), the number of a class (multiclass) or a standardised value (regression)
+    of shape (rows,), or 0 and 1 of shape (rows, labels).
+    """
 
     x: sparse.csr_matrix | np.ndarray
     y: np.ndarray
+    weight: np.ndarray | None = None  # float32 (rows,), 0 or above; None where all count alike
 
     def __post_init__(self) -> None:
         if self.x.shape[0] != len(self.y):
             raise ValueError(f"{self.x.shape[0]} rows but {len(self.y)} labels")
+        if self.weight is not None and self.weight.shape != (len(self.y),):
+            raise ValueError(f"{len(self.y)} rows but weights of shape {self.weight.shape}")
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """These rows alone, by their numbers."""
+        weight = None if self.weight is None else self.weight[rows]
+        return type(self)(self.x[rows], self.y[rows], weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class SearchData:
 
     train: Rows
     validation: Rows
-    task: Task = "binary"
+    task: Task = BINARY
 
     @property
     def features(self) -> int:

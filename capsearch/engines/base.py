@@ -22,6 +22,7 @@ import numpy as np
 from capsearch.data.source import Rows, SearchData
 from capsearch.randomness import halves
 from capsearch.records import KINDS, Curve, Job, Outcome, StopOn
+from capsearch.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Trained:
 
     outcome: Outcome
     weights: tuple[np.ndarray, ...]  # empty when the outcome is a failure
-    outputs: np.ndarray | None = None  # on validation rows, float32; of replicates alone
+    outputs: np.ndarray | None = None
+    """Predictions on validation rows, float32 (rows,) or (rows, outputs); of replicates alone."""
 
 
 def diverged(epoch: int, curve: Curve, seconds: float) -> Outcome:
@@ -42,8 +44,35 @@ def looks(validation: Rows, stop_on: StopOn) -> tuple[Rows, Rows]:
     """The rows that stop training, and the rows that figures are of; the very same for "all"."""
     if stop_on == "all":
         return validation, validation
-    stopping, judging = (Rows(validation.x[h], validation.y[h]) for h in halves(len(validation)))
+    stopping, judging = map(validation.take, halves(len(validation)))
     return stopping, judging
+
+
+def curve_of(task: Task, epochs: Sequence[tuple[float, float, float, float]]) -> Curve:
+    """Of each epoch's loss and figure (its mean over rows, as `Task.figure` takes it), on training
+    and on validation rows.
+    """
+    loss, figure, val_loss, val_figure = map(tuple, zip(*epochs, strict=True))
+    figures = tuple(map(task.figure, figure)), tuple(map(task.figure, val_figure))
+    if task.headline.share:
+        return Curve(loss, figures[0], val_loss, figures[1])
+    return Curve(loss, (), val_loss, (), *figures)
+
+
+def outcome_of(
+    task: Task, curve: Curve, best: int, val_loss: float, seconds: float, losses: np.ndarray
+) -> Outcome:
+    """Of a job whose epoch `best` (from 0) is the best one, with the losses of its rows then."""
+    share = task.headline.share
+    return Outcome(
+        curve=curve,
+        best_epoch=best + 1,
+        val_loss=val_loss,
+        val_accuracy=curve.val_accuracy[best] if share else None,
+        seconds=seconds,
+        val_losses=losses,
+        val_rmse=None if share else curve.val_rmse[best],
+    )
 
 
 class Engine(Protocol):

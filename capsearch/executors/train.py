@@ -19,7 +19,7 @@ from capsearch.errors import CapsearchError
 from capsearch.executors.base import Limits, Lost, Pack, Unusable
 from capsearch.randomness import some_rows
 from capsearch.records import Job, Outcome
-from capsearch.scoring import probabilities
+from capsearch.scoring import predictions
 
 MOST_MEMORY = 1_200_000_000
 """Bytes; TensorFlow keeps a little of every graph, so a process above it is replaced when idle."""
@@ -161,6 +161,6 @@ def kept(trained: Sequence[Trained], data: SearchData, *, keep: bool) -> list[Tr
     chosen = some_rows(len(data.validation), OUTPUT_ROWS)
     x = data.validation.x[chosen]
     return [
-        replace(each, outputs=probabilities(each.weights, x) if each.weights else None)
+        replace(each, outputs=predictions(each.weights, x, data.task) if each.weights else None)
         for each in trained
     ]

@@ -1,9 +1,10 @@
 """Dense networks: their settings, and a candidate as a Keras model.
 
-The model ends in one logit; `exported` adds the sigmoid, so that the saved model gives
-probabilities. L1 and L2 penalise every kernel and no bias; dropout follows every hidden layer.
-Keras is imported where a model is built and not before: it takes seconds, and whoever reads a study
-file needs the settings alone.
+The model ends in the task's raw values, such as one logit; `exported` adds what makes predictions
+of them, so that the saved model gives probabilities, or numbers in the target's own unit. L1 and L2
+penalise every kernel and no bias; dropout follows every hidden layer. Keras is imported where a
+model is built and not before: it takes seconds, and whoever reads a study file needs the settings
+alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from capsearch.families.dimension import Choices, Dimension, Integers
 from capsearch.initialization import INITIALIZATIONS, KERAS, initial_weights
 from capsearch.records import Candidate
+from capsearch.tasks import BINARY, Regression, Task
 
 if TYPE_CHECKING:
     import keras
@@ -83,9 +85,9 @@ def shown_settings(
 
 
 def build(
-    candidate: Candidate, features: int, seed: int, *, sparse: bool = False
+    candidate: Candidate, features: int, seed: int, *, sparse: bool = False, outputs: int = 1
 ) -> "keras.Sequential":
-    """An untrained model with a single logit as output. Input: float32, (batch, features)."""
+    """An untrained model. Float32 rows (batch, features) in, raw values (batch, outputs) out."""
     import keras
 
     penalty = keras.regularizers.L1L2(candidate.l1, candidate.l2)
@@ -94,9 +96,9 @@ def build(
         layers.append(keras.layers.Dense(width, activation="relu", kernel_regularizer=penalty))
         if candidate.dropout > 0.0:
             layers.append(keras.layers.Dropout(candidate.dropout, seed=seed + depth))
-    layers.append(keras.layers.Dense(1, kernel_regularizer=penalty))
+    layers.append(keras.layers.Dense(outputs, kernel_regularizer=penalty))
     model = keras.Sequential(layers)
-    model.set_weights(initial_weights(candidate, features, seed))
+    model.set_weights(initial_weights(candidate, features, seed, outputs))
     return model
 
 
@@ -109,11 +111,21 @@ def optimizer(candidate: Candidate) -> "keras.optimizers.Optimizer":
     return kind(learning_rate=candidate.learning_rate, **settings)
 
 
-def exported(candidate: Candidate, features: int, weights: Sequence[np.ndarray]) -> "keras.Model":
-    """The trained model as users get it: dense float32 rows in, probabilities (batch, 1) out."""
+def exported(
+    candidate: Candidate, features: int, weights: Sequence[np.ndarray], task: Task = BINARY
+) -> "keras.Model":
+    """The trained model as users get it: dense float32 rows in, predictions (batch, outputs) out.
+
+    Those are probabilities, of the second class alone in a binary task; of a regression values in
+    the target's own unit.
+    """
     import keras
 
-    model = build(candidate, features, seed=0)
+    model = build(candidate, features, seed=0, outputs=task.outputs)
     model.set_weights(list(weights))
-    model.add(keras.layers.Activation("sigmoid", name="probability"))
+    if isinstance(task, Regression):
+        model.add(keras.layers.Rescaling(task.scale, task.mean, name="prediction"))
+    else:
+        activation = "softmax" if task.head == "softmax" else "sigmoid"
+        model.add(keras.layers.Activation(activation, name="probability"))
     return model

@@ -37,9 +37,10 @@ class Space:
     layers: Integers
     units: Integers  # of each layer
     searched: Mapping[str, Any]  # setting -> its range
+    outputs: int = 1  # of the last layer
 
     def parameters(self, candidate: Candidate) -> int:
-        return count_parameters(candidate.units, self.features)
+        return count_parameters(candidate.units, self.features, self.outputs)
 
     def draw(self, suggest: Suggest, band: Band) -> Candidate:
         """A candidate inside `band`, or the nearest size where the band has a gap."""
@@ -78,15 +79,17 @@ class Space:
     def _size(self, units: tuple[int, ...], depth: int, rest: str) -> int:
         """Parameters when the layers after `units` are all at the low or the high end."""
         width = self.units.low if rest == "low" else self.units.high
-        return count_parameters(units + (width,) * (depth - len(units)), self.features)
+        whole = units + (width,) * (depth - len(units))
+        return count_parameters(whole, self.features, self.outputs)
 
 
-def count_parameters(units: Sequence[int], features: int) -> int:
-    """Trainable parameters of a dense network with one output: kernels and biases.
+def count_parameters(units: Sequence[int], features: int, outputs: int = 1) -> int:
+    """Trainable parameters of a dense network: kernels and biases.
 
-    16-16 on 10,000 features: 10,000 x 16 + 16 + 16 x 16 + 16 + 16 + 1 = 160,305.
+    16-16 on 10,000 features: 10,000 x 16 + 16 + 16 x 16 + 16 + 16 + 1 = 160,305. With ten outputs
+    instead of one, 16 x 10 + 10 at the end: 160,458.
     """
-    widths = [features, *units, 1]
+    widths = [features, *units, outputs]
     return sum((i + 1) * o for i, o in pairwise(widths))
 
 

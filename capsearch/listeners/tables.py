@@ -15,6 +15,8 @@ from capsearch.records import DataProfile, StudyRecord
 from capsearch.report import facts
 from capsearch.selection import judge_of, shown
 from capsearch.storage import StudyRow
+from capsearch.tasks import task_of
+from capsearch.tasks.words import cut_at, listed, target_cells, target_columns, tested
 from capsearch.words import clock, minute, network
 
 WIDTH = 15  # of "0.2720 ± 0.0074": what heads such a column is no wider
@@ -28,14 +30,15 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
     score = fill(f"validation {judge_of(record).noun}", WIDTH)
-    titles = ["network", "parameters>", f"{score}>", "accuracy>"]
+    headline = task_of(record.study.data.task).headline
+    titles = ["network", "parameters>", f"{score}>", f"{headline.title}>"]
     table = _table(*titles, *(["as good>"] if sure else []), "")
     for place, point in enumerate(record.estimates):
         table.add_row(
             network(point.candidate.units),
             f"{point.parameters:,}",
             f"{point.mean:.4f} ± {point.se:.4f}",
-            f"{record.accuracy(point.candidate):.1%}",
+            headline.text(record.figure(point.candidate)),
             *([shown(sure[place])] if sure else []),
             ", ".join(mark for mark, marked in marks.items() if point == marked),
             style="bold green" if point == record.choice.selected else "",
@@ -52,12 +55,15 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
 
 def show_data(console: Console, profile: DataProfile) -> None:
     """Sizes, balance, fingerprints, and what the splits share."""
-    table = _table("split", "rows>", "positive>", "fingerprint")
+    task = task_of(profile.task)
+    heads = [escape(f"{head}>") for head in target_columns(task)]
+    table = _table("split", "rows>", *heads, "fingerprint")
     for split, print_ in profile.fingerprints.items():
-        sealed = split not in profile.sizes  # in a file of their own, which nobody has read
-        rows = "sealed" if sealed else f"{profile.sizes[split]:,}"
-        share = "sealed" if sealed else f"{profile.balance[split]:.1%}"
-        table.add_row(split, rows, share, print_[:16])
+        if split in profile.sizes:
+            cells = [f"{profile.sizes[split]:,}", *target_cells(profile, task, split)]
+        else:  # in a file of their own, which nobody has read
+            cells = ["sealed"] * (1 + len(heads))
+        table.add_row(split, *map(escape, cells), print_[:16])
     said = facts.shared_rows(profile)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
     console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n", markup=False)
@@ -97,14 +103,15 @@ def show_estimate(console: Console, found: "DryRun") -> None:
 
 def show_probe(console: Console, study: str, probe: Probe) -> None:
     """How much each size memorised, and what that means."""
-    table = _table("network", "parameters>", "memorised>", "lowest to highest>", "accuracy>")
+    figure = ("{:.3f}" if probe.figure == "R2" else "{:.1%}").format
+    table = _table("network", "parameters>", "memorised>", "lowest to highest>", f"{probe.figure}>")
     for size in probe.sizes:
         table.add_row(
             network(size.candidate.units),
             f"{size.parameters:,}",
             f"{'≥ ' if size.unfinished else ''}{size.mean:.1%}",
             f"{min(size.learned):.1%} to {max(size.learned):.1%}",
-            f"{fmean(size.accuracy):.1%}",
+            figure(fmean(size.accuracy)),
             style="bold green" if size == probe.smallest else "",
         )
     found, much = probe.smallest, f"{ALL:.0%} of the labels within {probe.epochs} epochs"
@@ -120,7 +127,8 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
         )
     console.print(
         f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. Nothing "
-        f"memorised is an accuracy of {probe.chance:.1%}, everything is {probe.reachable:.1%}.",
+        f"memorised is an {probe.figure} of {figure(probe.chance)}, everything is "
+        f"{figure(probe.reachable)}.",
         highlight=False,
     )
     console.print(table, "", said, sep="\n", highlight=False)
@@ -151,8 +159,13 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
             "Cost",
             f"against the best, {uncertainty.loss_increase:+.4f} validation "
             f"{judge_of(record).noun} "
-            f"({facts.interval(uncertainty)}) and {facts.accuracy_change(record)}",
+            f"({facts.interval(uncertainty)}) and {facts.figure_change(record)}",
         )
+    if record.test is not None and record.test.metrics:
+        without = task_of(record.study.data.task).headline.name, "log_loss"
+        yield "Also", f"on test rows: {listed(record.test.metrics, *without)}"
+    if cut := cut_at(task_of(record.study.data.task), record.decision.threshold):
+        yield "Labels", cut
     yield "Stability", facts.stability(uncertainty)
     if record.cut:
         yield "Note", record.cut
@@ -170,9 +183,11 @@ def _tested(record: StudyRecord) -> str:
         return (
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"
         )
+    task = task_of(record.study.data.task)
+    score, text = tested(test, task), task.headline.text
     return (
-        f"accuracy {test.accuracy:.1%} (95% interval {test.accuracy_low:.1%} to "
-        f"{test.accuracy_high:.1%}), loss {test.loss:.4f} ({test.loss_low:.4f} to "
+        f"{task.headline.title} {text(score.value)} (95% interval {text(score.low)} to "
+        f"{text(score.high)}), loss {test.loss:.4f} ({test.loss_low:.4f} to "
         f"{test.loss_high:.4f}) on {test.rows:,} test rows. Opened once, "
         f"{minute(test.opened_at)} UTC; {facts.other_openings(test)}"
     )

@@ -23,20 +23,28 @@ KINDS: Mapping[FailureKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Mean data loss (no penalties) and accuracy per epoch, on training and validation rows.
+    """Mean data loss (no penalties) and a second figure per epoch, on training and validation rows.
 
-    Training figures are the running means of the epoch, dropout active, as Keras reports them.
+    The second figure is accuracy (of labels, where a row has several); of a regression it is the
+    RMSE, in the target's own unit, and the series of accuracy are empty. Training figures are the
+    running means of the epoch, dropout active, as Keras reports them.
     """
 
     loss: tuple[float, ...] = ()
     accuracy: tuple[float, ...] = ()
     val_loss: tuple[float, ...] = ()
     val_accuracy: tuple[float, ...] = ()
+    rmse: tuple[float, ...] = ()
+    val_rmse: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {len(c) for c in (self.loss, self.accuracy, self.val_loss, self.val_accuracy)}
-        if len(lengths) != 1:
+        train, validation = (
+            (self.rmse, self.val_rmse) if self.rmse else (self.accuracy, self.val_accuracy)
+        )
+        if len({len(c) for c in (self.loss, train, self.val_loss, validation)}) != 1:
             raise ValueError("the four series of a curve must have the same length")
+        if self.rmse and self.accuracy:
+            raise ValueError("a curve has accuracy or RMSE, not both")
 
     def __len__(self) -> int:
         return len(self.val_loss)
@@ -58,12 +66,13 @@ class Outcome:
 
     curve: Curve
     best_epoch: int = 0  # 1-based; 0 when failed
-    val_loss: float = math.nan  # mean data loss of the best epoch, in nats per example
-    val_accuracy: float = math.nan
+    val_loss: float = math.nan  # mean data loss of the best epoch per example, in its task's unit
+    val_accuracy: float | None = math.nan  # None of a regression, which has `val_rmse`
     seconds: float = 0.0
     failure: Failure | None = None
     val_losses: np.ndarray | None = field(default=None, compare=False, repr=False)
     """Data loss per validation example at the best epoch, float32, shape (validation rows,)."""
+    val_rmse: float | None = None  # in the target's own unit; of a regression alone
 
     def __post_init__(self) -> None:
         if self.failure is None:
@@ -82,6 +91,12 @@ class Outcome:
     @property
     def complete(self) -> bool:
         return self.failure is None
+
+    @property
+    def figure(self) -> float:
+        """What stands beside the loss: accuracy, or a regression's RMSE."""
+        found = self.val_accuracy if self.val_rmse is None else self.val_rmse
+        return math.nan if found is None else found
 
     @property
     def reason(self) -> str | None:

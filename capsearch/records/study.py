@@ -1,11 +1,21 @@
 """A study: question and data, what was estimated and chosen, its score; and all of it together."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from capsearch.records.candidate import Candidate, Job, digest_of
 from capsearch.records.outcome import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and the ends of its 95% interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """How far the choice can be trusted. Losses are in nats, the interval is 95%."""
+    """How far the choice can be trusted. Losses are in the task's unit, the interval is 95%."""
 
     stability: float  # share of resamples of examples and seeds that choose the same network
     resamples: int
@@ -53,23 +63,6 @@ class Uncertainty:
     loss_increase_high: float
     undecided: bool  # the data cannot tell
     advice: str  # what would let them tell, as one sentence
-
-
-@dataclass(frozen=True, slots=True)
-class TestScore:
-    """The one evaluation on test rows. Intervals are 95%."""
-
-    __test__ = False  # not a test class, whatever pytest thinks of its name
-
-    loss: float
-    loss_low: float
-    loss_high: float
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    rows: int
-    opened_at: str  # ISO 8601, UTC
-    openings: int  # of this test split, by every study in the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +81,32 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class TestScore:
+    """The one evaluation on test rows. Intervals are 95%."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    loss: float
+    loss_low: float
+    loss_high: float
+    accuracy: float | None  # None of a regression, as both its ends
+    accuracy_low: float | None
+    accuracy_high: float | None
+    rows: int
+    opened_at: str  # ISO 8601, UTC
+    openings: int  # of this test split, by every study in the ledger
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
+    """By name, what the task is judged by beside its loss; empty for one that was stored before."""
+
+    @classmethod
+    def of(cls, opening: Opening, openings: int) -> Self:
+        """The score of an opening as it was recorded."""
+        told = dict(opening.score or {})
+        metrics = {name: Interval(**figure) for name, figure in told.pop("metrics", {}).items()}
+        return cls(**told, opened_at=opening.opened_at, openings=openings, metrics=metrics)
+
+
+@dataclass(frozen=True, slots=True)
 class DataProfile:
     """What is known of a data set without showing a row of it. Keys are 'train' ... 'test'.
 
@@ -98,9 +117,17 @@ class DataProfile:
     source: str
     features: int
     sizes: dict[str, int]
-    balance: dict[str, float]  # share of the positive class
+    balance: dict[str, float]  # share of the positive class; empty for every other task than binary
     duplicates: dict[str, int]  # 'train/validation': rows of the second also found in the first
     fingerprints: dict[str, str]  # SHA-256 over a split's raw rows, whatever their order
+    task: dict[str, Any] = field(default_factory=dict)  # `tasks.task_of` reads it; {}: plain binary
+    targets: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of each split's targets, `Task.statistics`; empty where `balance` says it."""
+    weighted: bool = False  # whether rows have weights of their own
+
+    def statistics(self, split: str) -> tuple[float, ...]:
+        """Of a split's targets; of a binary task the share of the positive class."""
+        return self.targets[split] if self.targets else (self.balance[split],)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +153,15 @@ class Study:
 
     @property
     def rows(self) -> str:
-        """Names the training and validation rows in the keys of jobs."""
-        prints = self.data.fingerprints
-        return digest_of([prints["train"], prints["validation"]])[:16]
+        """Names the training and validation rows in the keys of jobs, and what they are used for.
+
+        How the two classes of a binary task are called changes no training.
+        """
+        prints, task = self.data.fingerprints, self.data.task
+        if task.get("kind", "binary") == "binary":
+            task = {name: said for name, said in task.items() if name not in ("kind", "labels")}
+        told = [task] if task else []
+        return digest_of([prints["train"], prints["validation"], *told])[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +231,11 @@ class Decision:
     versions: dict[str, str]  # of capsearch and the libraries that trained and decided
     decided_at: str  # ISO 8601, UTC
     probabilities: tuple[float, ...] = ()  # of each estimate to be within the margin of the best
+    metrics: tuple[Mapping[str, Interval], ...] = ()
+    """Of each estimate, on validation rows: means over its replicates of figures and their ends."""
+    threshold: float | None = None
+    """The probability above which the second class is predicted; None for no binary task, and for a
+    decision of an earlier version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +277,10 @@ class StudyRecord:
     def growth(self) -> tuple[RungEvidence, ...]:
         return self.decision.growth
 
-    def accuracy(self, candidate: Candidate) -> float:
-        """On validation rows, the mean of a candidate's replicates that completed."""
+    def figure(self, candidate: Candidate) -> float:
+        """Accuracy (RMSE) on validation rows, the mean of a candidate's completed replicates."""
         return fmean(
-            trial.outcome.val_accuracy
+            trial.outcome.figure
             for trial in self.replicates
             if trial.candidate == candidate and trial.outcome and trial.outcome.complete
         )

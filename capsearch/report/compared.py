@@ -1,6 +1,7 @@
 """Any two named networks, in validation loss and accuracy, on the same rows.
 
-A network that is better in loss need not be in accuracy: whoever cares for one is told both.
+A network that is better in loss need not be in accuracy: whoever cares for one is told both. Which
+rows are right is read from their losses, which tell it of two classes alone, and without weights.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from math import isfinite, log
 import numpy as np
 
 from capsearch.records import Candidate, StudyRecord
+from capsearch.report.facts import task_in
 from capsearch.selection import Contrasts
 from capsearch.selection.contrasts import TAIL, losses_of
 
@@ -49,7 +51,7 @@ class Compared:
     first: str
     second: str
     loss: Difference
-    accuracy: Difference  # in points
+    accuracy: Difference | None  # in points; None where losses do not tell it
 
 
 def named(record: StudyRecord) -> dict[str, Candidate]:
@@ -75,15 +77,23 @@ def compared(record: StudyRecord) -> list[Compared]:
     if len(names) < 2:
         return []
     losses = [tables[name] for name in names]
+    if not _tell_hits(record):
+        return list(_pairs(names, Contrasts.of(losses), None))
     wrong = [{r: (row > WRONG).astype(np.float64) for r, row in t.items()} for t in losses]
     return list(_pairs(names, Contrasts.of(losses), Contrasts.of(wrong)))
 
 
-def _pairs(names: list[str], losses: Contrasts, wrong: Contrasts) -> Iterator[Compared]:
+def _tell_hits(record: StudyRecord) -> bool:
+    """Whether a row's loss says whether its more probable class is the true one."""
+    task, weighted = task_in(record), record.study.data.weighted
+    return task.kind == "binary" and not task.class_weights and not weighted
+
+
+def _pairs(names: list[str], losses: Contrasts, wrong: Contrasts | None) -> Iterator[Compared]:
     for first, second in combinations(range(len(names)), 2):
         yield Compared(
             first=names[first],
             second=names[second],
             loss=Difference.of(losses, first, second, scale=1.0),
-            accuracy=Difference.of(wrong, first, second, scale=-100.0),
+            accuracy=Difference.of(wrong, first, second, scale=-100.0) if wrong else None,
         )

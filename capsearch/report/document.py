@@ -1,12 +1,15 @@
 """A finished study as the JSON document of `--json`: the contract that batch jobs rely on."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from capsearch.families.dense import settings_of
-from capsearch.records import Estimate, StudyRecord, Tracking
+from capsearch.records import Estimate, Interval, StudyRecord, Tracking
+from capsearch.report.facts import task_in
 from capsearch.selection import by_log_loss
 from capsearch.selection.judge import LOG_LOSS
 
@@ -14,6 +17,7 @@ from capsearch.selection.judge import LOG_LOSS
 def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> dict[str, Any]:
     """Plain JSON values. `trials` counts baselines and search trials; replicates are not trials."""
     study, choice, uncertainty, test = record.study, record.choice, record.uncertainty, record.test
+    task = task_in(record)
     complete = sum(1 for t in record.trials if t.outcome and t.outcome.complete)
     return {
         "study": study.name,
@@ -23,6 +27,13 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "source": study.data.source,
             "sizes": study.data.sizes,
             "fingerprints": study.data.fingerprints,
+        },
+        "task": {
+            "kind": task.kind,
+            "labels": list(task.labels),
+            "unit": task.unit,
+            "headline": task.headline.name,
+            "threshold": record.decision.threshold,
         },
         "trials": {"complete": complete, "failed": len(record.trials) - complete, "pruned": 0},
         "best": _estimate(record, choice.best),
@@ -36,14 +47,18 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "probability": choice.probability,
         },
         "curve": [
-            _estimate(record, point) | {"probability": probability}
-            for point, probability in zip_longest(record.estimates, record.decision.probabilities)
+            _estimate(record, point)
+            | {"probability": probability, "metrics": _metrics(metrics or {})}
+            for point, probability, metrics in zip_longest(
+                record.estimates, record.decision.probabilities, record.decision.metrics
+            )
         ],
         "test": {
             "loss": test.loss,
             "accuracy": test.accuracy,
             "opened_at": test.opened_at,
             "openings": test.openings,
+            "metrics": _metrics(test.metrics),
         }
         if test
         else None,
@@ -70,6 +85,10 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
         "decided_at": record.decision.decided_at,
         "versions": record.decision.versions,
     }
+
+
+def _metrics(metrics: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
+    return {name: asdict(figure) for name, figure in metrics.items()}
 
 
 def _finite(value: float) -> float | None:

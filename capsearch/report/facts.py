@@ -1,9 +1,11 @@
 """Facts of a record that page, checks and terminal tell in the same words."""
 
+from collections.abc import Mapping
 from math import isfinite
 
-from capsearch.records import DataProfile, StudyRecord, TestScore, Uncertainty
+from capsearch.records import DataProfile, Interval, StudyRecord, TestScore, Uncertainty
 from capsearch.selection import judge_of, shown
+from capsearch.tasks import Task, task_of
 
 NO_TEST = "none: this study has no test split"
 
@@ -51,12 +53,31 @@ def interval(uncertainty: Uncertainty) -> str:
     return f"95% interval {low:+.4f} to {high:+.4f}"
 
 
-def accuracy_change(record: StudyRecord) -> str:
-    """Of the selected network against the best: '-0.1 points of accuracy'."""
+def task_in(record: StudyRecord) -> Task:
+    """What the study predicts."""
+    return task_of(record.study.data.task)
+
+
+def figure_change(record: StudyRecord) -> str:
+    """Of the selected network against the best: '-0.1 points of accuracy', '+1.2 RMSE'."""
     choice = record.choice
-    best = record.accuracy(choice.best.candidate)
-    points = 100 * (record.accuracy(choice.selected.candidate) - best)
-    return f"{points:+.1f} points of accuracy"
+    best = record.figure(choice.best.candidate)
+    by = record.figure(choice.selected.candidate) - best
+    return task_in(record).headline.change(by)
+
+
+def figures(record: StudyRecord) -> dict[str, Mapping[str, Interval]]:
+    """Of whom which metrics are known: the selected and the best network, and the tested one."""
+    choice, found = record.choice, dict[str, Mapping[str, Interval]]()
+    known = dict(
+        zip([e.parameters for e in record.estimates], record.decision.metrics, strict=False)
+    )
+    for role, one in (("selected", choice.selected), ("best", choice.best)):
+        if (role == "selected" or one != choice.selected) and known.get(one.parameters):
+            found[f"{role}, validation"] = known[one.parameters]
+    if record.test is not None and record.test.metrics:
+        found["selected, test"] = record.test.metrics
+    return found
 
 
 def other_openings(test: TestScore) -> str:

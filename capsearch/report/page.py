@@ -21,6 +21,7 @@ from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import facts, overfit
 from capsearch.report.compared import compared
 from capsearch.selection import judge_of, shown
+from capsearch.tasks import words
 from capsearch.words import clock, described, minute, network
 
 
@@ -63,6 +64,8 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
     )  # fmt: skip
     environment.filters |= {"shown": shown, "clock": clock, "minute": minute, "network": network}
     environment.filters |= {"described": described, "spread": _spread, "around": _around}
+    environment.filters["capital"] = lambda text: text[:1].upper() + text[1:]
+    task = facts.task_in(record)
     pair, baselines = overfit.pair_to_compare(record), overfit.baselines(record)
     rows = [e.candidate for e in record.estimates] + [o.candidate for o in baselines]
     return environment.get_template("page.html").render(
@@ -79,6 +82,15 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         figures={name: _inline(name, svg) for name, svg in drawn.items()},
         facts=facts,
         judge=judge_of(record),
+        task=task,
+        headline_figure=task.headline,
+        score=words.tested(record.test, task) if record.test else None,
+        metrics=facts.figures(record),
+        cut=words.cut_at(task, record.decision.threshold),
+        titles=words.TITLES,
+        with_ends=words.with_ends,
+        target_columns=words.target_columns,
+        target_cells=words.target_cells,
         settings=partial(shown_settings, among=rows),
         pair=pair,
         words=overfit.in_words(*pair),

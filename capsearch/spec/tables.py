@@ -13,17 +13,19 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import to_json
 
 from capsearch import initialization
+from capsearch.errors import BadRequest
 from capsearch.families import dense
 from capsearch.families.dimension import STRICT, Choices, Dimension, one_of
 from capsearch.families.space import Space
 from capsearch.records import Candidate, DataProfile, StopOn
-from capsearch.selection import JUDGES, RULES, Settings
+from capsearch.selection import JUDGES, RULES, Judge, Settings
 from capsearch.selection.judge import LOG_LOSS
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.spec.values import decoded, encoded
+from capsearch.tasks import task_of
+from capsearch.tasks.base import MARGIN_SHARE
 
 RULE = "probably_good"
-MARGIN_SHARE = 0.015  # of the blind score: 0.0104 nats where half of the rows are positive
 Positive = Annotated[int, Field(ge=1)]
 T = TypeVar("T", bound=BaseModel)
 
@@ -106,8 +108,9 @@ class Select(Settings):
     """[select]: the rule, fresh seeds a finalist, and what the rules are asked.
 
     Every report shows every rule that applies, so each setting has a default; that of `margin` is a
-    share of what knowing the class frequencies gives, in the unit of `judge`. `probably_good` asks
-    for up to four times as many `replicates` of the networks that can still decide.
+    share of what an answer that looks at no row gives (`blind_score`), in the unit of `judge`.
+    `probably_good` asks for up to four times as many `replicates` of the networks that can still
+    decide.
     """
 
     margin: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # type: ignore[assignment]
@@ -136,6 +139,23 @@ class Baseline(Table):
 
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w][\w .+-]*$")]
     units: tuple[Annotated[int, AfterValidator(dense.UNITS.legal)], ...]
+
+
+def blind_score(data: DataProfile, judge: Judge) -> float:
+    """What the best answer that looks at no row gives on validation rows, in the judge's unit.
+
+    By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623 by log loss, 0.25 by error.
+    Raises BadRequest for a judge that is not for this task.
+    """
+    statistics, task = data.statistics("validation"), task_of(data.task)
+    if judge is JUDGES[LOG_LOSS]:
+        return task.blind_loss_of(statistics)
+    if task.kind != "binary" or task.class_weights or data.weighted:
+        raise BadRequest(
+            "select.judge: 0-1 error and Brier score are for two classes whose rows all count "
+            "alike. Legal here: 'log_loss'"
+        )
+    return judge.blind(statistics[0])
 
 
 def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -199,11 +219,11 @@ class StudySpec(Table):
         """The value of each setting where the space does not search it."""
         return dense.candidate_of((), _given(self.training, dense.SETTINGS))
 
-    def space_for(self, features: int) -> Space:
-        """The space of networks for rows of so many features."""
+    def space_for(self, features: int, outputs: int = 1) -> Space:
+        """The space of networks for rows of so many features, with so many outputs."""
         searched = _given(self.space, dense.dimensions())
         layers, units = (searched.pop(d.name) for d in (dense.LAYERS, dense.UNITS))
-        return Space(features, self.fixed(), layers, units, searched)
+        return Space(features, self.fixed(), layers, units, searched, outputs)
 
     def for_data(self, data: DataProfile, *, sparse: bool) -> Self:
         """The same study with each setting that follows from the data filled in."""
@@ -211,7 +231,7 @@ class StudySpec(Table):
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}
         training = self.training.model_copy(update=filled)
-        blind = JUDGES[self.select.judge].blind(data.balance["validation"])
+        blind = blind_score(data, JUDGES[self.select.judge])
         margin = self.select.margin or float(f"{MARGIN_SHARE * blind:.3g}")
         select = replace(self.select, margin=margin, rule=self.select.rule or RULE)
         return self.model_copy(update={"training": training, "select": select})

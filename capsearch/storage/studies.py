@@ -1,11 +1,12 @@
 """Reading the studies of one database. A finished study is read with one statement a table."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from capsearch.codec import array_of, decode, decode_optional, encode, unpack_arrays
@@ -113,6 +114,16 @@ class StudyStorage:
         asked = sa.select(trials.c.weights).where(own)
         found = self.database.read(lambda c: c.execute(asked).scalar())
         return None if found is None else unpack_arrays(found)[1]
+
+    def outputs_of(self, study: Study) -> Callable[[str], np.ndarray | None]:
+        """Finds a replicate's predictions on validation rows by its job: float32, flat."""
+
+        def outputs(job: str) -> np.ndarray | None:
+            own = (trials.c.study == study.key) & (trials.c.job_key == job)
+            asked = sa.select(trials.c.outputs).where(own & trials.c.outputs.is_not(None))
+            return array_of(self.database.read(lambda c: c.execute(asked).scalar()))
+
+        return outputs
 
     def opening(self, study: Study, digests: Sequence[str]) -> Opening | None:
         """The opening of the study's test split under the first of these digests that has one."""

@@ -53,8 +53,8 @@ trials = sa.Table(
     sa.Column("draw", sa.Text),  # JSON: what the sampler drew, and from which distributions
     sa.Column("starts", sa.Integer, nullable=False, default=0),  # of its training
     sa.Column("outcome", sa.Text),  # JSON, once it has ended
-    sa.Column("val_losses", sa.LargeBinary),  # float32, one a validation row
-    sa.Column("outputs", sa.LargeBinary),  # of replicates: float32, on validation rows
+    sa.Column("val_losses", sa.LargeBinary),  # float32, one a validation row, times its weight
+    sa.Column("outputs", sa.LargeBinary),  # of replicates: float32, row by row, on validation rows
     sa.Column("weights", sa.LargeBinary),  # npz: of the replicate that stands for its finalist
     sa.Index("capsearch_trials_job", "study", "job_key"),
 )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import keras
 
 
-def package_model(model: "keras.Model", folder: Path, features: int) -> None:
-    """Write the folder: rows (any, features) float32 in, probabilities (any, 1) float32 out.
+def package_model(model: "keras.Model", folder: Path, features: int, outputs: int = 1) -> None:
+    """Write the folder: rows (any, features) float32 in, predictions (any, outputs) float32 out.
 
     Without MLflow there is none. The requirements are given, or MLflow would start a process to
     find them out.
@@ -29,7 +29,7 @@ def package_model(model: "keras.Model", folder: Path, features: int) -> None:
         return
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, features))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 1))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, outputs))]),
     )
     needed = [f"{name}=={version(name)}" for name in ("keras", "tensorflow", "numpy")]
     mlflow.keras.save_model(model, str(folder), signature=signature, pip_requirements=needed)

@@ -8,8 +8,10 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.families.dense import settings_of
-from capsearch.records import Estimate, Study, StudyRecord, TestScore, Trial
+from capsearch.records import DataProfile, Estimate, Study, StudyRecord, TestScore, Trial
 from capsearch.selection import by_log_loss
+from capsearch.tasks import Task, task_of
+from capsearch.tasks.words import shown, tested
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
@@ -41,6 +43,8 @@ def measurements(trial: Trial) -> list[Measurement]:
         "accuracy": curve.accuracy,
         "val_loss": curve.val_loss,
         "val_accuracy": curve.val_accuracy,
+        "rmse": curve.rmse,
+        "val_rmse": curve.val_rmse,
     }
     found = [(k, v, step) for k, values in series.items() for step, v in enumerate(values, 1)]
     found.append(("seconds", outcome.seconds, 0))
@@ -48,7 +52,8 @@ def measurements(trial: Trial) -> list[Measurement]:
     if outcome.complete:
         found.append(("best_epoch", float(outcome.best_epoch), 0))
         found.append(("best_val_loss", outcome.val_loss, 0))
-        found.append(("best_val_accuracy", outcome.val_accuracy, 0))
+        figure = "accuracy" if outcome.val_rmse is None else "rmse"
+        found.append((f"best_val_{figure}", outcome.figure, 0))
     return [m for m in found if math.isfinite(m[1])]
 
 
@@ -83,7 +88,7 @@ def dataset_inputs(study: Study) -> list[DatasetInput]:
                 digest=study.data.fingerprints[split][:32],
                 source_type="capsearch",
                 source=json.dumps({"source": study.data.source}),
-                profile=json.dumps({"rows": rows, "positive": study.data.balance[split]}),
+                profile=json.dumps({"rows": rows} | _targets(study.data, split)),
             ),
             [InputTag("mlflow.data.context", split)],
         )
@@ -94,9 +99,11 @@ def dataset_inputs(study: Study) -> list[DatasetInput]:
 def result_metrics(record: StudyRecord) -> list[Measurement]:
     """The choice, the best, the one test score, and the capacity curve (step = parameters)."""
     test = record.test
-    scored = (
-        [] if test is None else [("test.loss", test.loss, 0), ("test.accuracy", test.accuracy, 0)]
-    )
+    scored = list[Measurement]()
+    if test is not None:
+        scored = [("test.loss", test.loss, 0)]
+        scored += [("test.accuracy", test.accuracy, 0)] if test.accuracy is not None else []
+        scored += [(f"test.{n}", m.value, 0) for n, m in test.metrics.items() if n != "accuracy"]
     return [
         *_estimate(record, "selected", record.choice.selected),
         *_estimate(record, "best", record.choice.best),
@@ -113,24 +120,35 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
 def note_of(record: StudyRecord) -> str:
     """The description of the study's run, in Markdown."""
     chosen, test = record.choice.selected, record.test
+    task = task_of(record.study.data.task)
     doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
         f"**Selected: {network(chosen.candidate.units)}, {chosen.parameters:,} parameters** "
         f"({record.choice.rule}): {record.choice.reason}.\n\n"
-        f"{_tested(test)}.\n\n"
+        f"{_tested(test, task)}.\n\n"
         f"{'Read with care:' if doubts else 'No check warns.'}\n\n{doubts}\n"
         "`report.html` is below *Artifacts*. Trials are the runs nested in this one: "
         "baselines, the search, and fresh-seed runs (replicates) of the finalists and baselines."
     )
 
 
-def _tested(test: TestScore | None) -> str:
+def _tested(test: TestScore | None, task: Task) -> str:
     if test is None:
         return "Test: none, for this study has no test split"
+    name, score = task.headline.name, tested(test, task)
     return (
-        f"Test, opened once: accuracy {test.accuracy:.2%} (95% interval {test.accuracy_low:.2%} "
-        f"to {test.accuracy_high:.2%}), loss {test.loss:.4f}"
+        f"Test, opened once: {task.headline.title} {shown(name, score.value, 2)} (95% interval "
+        f"{shown(name, score.low, 2)} to {shown(name, score.high, 2)}), loss {test.loss:.4f}"
     )
+
+
+def _targets(data: DataProfile, split: str) -> dict[str, Any]:
+    """The share of the positive class, or of each class; of a number mean and deviation."""
+    statistics = data.statistics(split)
+    if data.task.get("kind", "binary") == "binary":
+        return {"positive": statistics[0]}
+    names = data.task.get("labels") or ("mean", "standard deviation")
+    return {"targets": dict(zip(names, statistics, strict=True))}
 
 
 def _estimate(record: StudyRecord, prefix: str, estimate: Estimate) -> list[Measurement]:

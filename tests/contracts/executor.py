@@ -16,7 +16,7 @@ from capsearch.engines.packed import PackedEngine
 from capsearch.engines.registry import ENGINES
 from capsearch.executors import Executor, Limits, Pack, Rows, Unusable
 from capsearch.records import Candidate, Job, Outcome
-from capsearch.scoring import CLIP
+from capsearch.tasks.base import CLIP
 from tests.contracts.engine import SMALL
 from tests.engines import fragile
 from tests.engines.fragile import job

@@ -21,7 +21,9 @@ from capsearch.engines.base import Trained
 from capsearch.engines.fit import FitEngine
 from capsearch.engines.packed import PackedEngine
 from capsearch.records import Candidate, Job
-from tests.contracts.engine import SMALL, EngineContract, job
+from capsearch.tasks import Multiclass
+from tests.contracts.engine import SMALL, TASKS, EngineContract, job
+from tests.fakes import task_data
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +59,13 @@ def agree(asked: Job, data: SearchData) -> None:
         ours, theirs = (getattr(t.outcome.curve, series) for t in (trained, expected))
         assert len(ours) == asked.epochs
         assert ours == pytest.approx(theirs, rel=1e-4), series
-    assert trained.outcome.curve.accuracy == pytest.approx(expected.outcome.curve.accuracy)
+    for series in ("accuracy", "val_accuracy", "rmse", "val_rmse"):
+        ours, theirs = (getattr(t.outcome.curve, series) for t in (trained, expected))
+        assert ours == pytest.approx(theirs, rel=1e-4), series
+    assert trained.outcome.val_losses is not None
+    np.testing.assert_allclose(
+        trained.outcome.val_losses, expected.outcome.val_losses, rtol=1e-3, atol=1e-4
+    )
     assert trained.outcome.best_epoch == expected.outcome.best_epoch
     assert [w.shape for w in trained.weights] == [w.shape for w in expected.weights]
     flat = [np.concatenate([w.ravel() for w in t.weights]) for t in (trained, expected)]
@@ -90,6 +98,23 @@ def test_weighted_and_dense_rows_agree_with_keras_too(form: Form, units: tuple[i
 def test_shifted_networks_agree_with_keras_too(form: Form, units: tuple[int, ...]) -> None:
     begun = (("initialization", "shifted"),)
     agree(job(Candidate(units, l2=1e-3, extra=begun, **SMALL), epochs=3), rows_of(form))
+
+
+@pytest.mark.parametrize("units", [(), (6, 4)])
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_agrees_with_keras(name: str, dense: bool, units: tuple[int, ...]) -> None:
+    weighted = name in ("sigmoids", "squared", "weighted softmax")
+    data = task_data(TASKS[name], dense=dense, weighted=weighted)
+    agree(job(Candidate(units, l2=1e-3, **SMALL), epochs=3), data)
+
+
+@pytest.mark.parametrize("units", [(), (4,), (20, 7)])
+def test_many_classes_agree_with_keras(units: tuple[int, ...]) -> None:
+    """More outputs than lanes: a linear model's first layer is its last one, in several blocks."""
+    task = Multiclass(tuple(map(str, range(37))))
+    shifted = (("initialization", "shifted"),)
+    agree(job(Candidate(units, extra=shifted, **SMALL), epochs=2), task_data(task, dense=False))
 
 
 POOL = tuple(

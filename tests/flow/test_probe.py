@@ -16,6 +16,8 @@ from capsearch.errors import CapsearchError
 from capsearch.executors import Limits
 from capsearch.families.space import bands, count_parameters, ladder
 from capsearch.records import Candidate, Curve, Job, Outcome
+from capsearch.tasks import BINARY
+from capsearch.tasks.chance import reachable
 from tests.fakes import PACKED, ToySource, spec_of, toy_rows
 
 SPACE = spec_of().space_for(20)
@@ -66,8 +68,8 @@ def test_a_space_without_a_linear_model_begins_with_a_layer() -> None:
 def test_what_can_be_reached_is_less_than_all_where_equal_rows_have_unlike_labels() -> None:
     x = sparse.csr_matrix(np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float32))
     rows = Rows(x, np.array([1, 1, 0, 0], np.float32))
-    assert probe.reachable(rows) == 0.75
-    assert probe.reachable(Rows(x.toarray(), rows.y)) == 0.75
+    assert reachable(BINARY, rows.x, rows.y) == 0.75
+    assert reachable(BINARY, x.toarray(), rows.y) == 0.75
 
 
 @given(st.integers(0, 1000), st.integers(1, 5))

@@ -35,6 +35,9 @@ ESTIMATE = {
     **dict.fromkeys(("val_loss", "val_loss_se", "score", "score_se"), NUMBER),
 }
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+FIGURES = ("accuracy", "balanced_accuracy", "auc", "average_precision", "macro_f1", "log_loss")
+FIGURE = closed(dict.fromkeys(("value", "low", "high"), NUMBER))
+METRICS = closed(dict.fromkeys((*FIGURES, "brier"), FIGURE))
 CONTRACT = closed(
     {
         "study": TEXT,
@@ -47,6 +50,15 @@ CONTRACT = closed(
                 "fingerprints": closed(dict.fromkeys(SPLITS, TEXT)),
             }
         ),
+        "task": closed(
+            {
+                "kind": {"const": "binary"},
+                "labels": {"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2},
+                "unit": {"const": "nats"},
+                "headline": {"const": "accuracy"},
+                "threshold": SHARE,
+            }
+        ),
         "trials": closed(dict.fromkeys(("complete", "failed", "pruned"), COUNT)),
         "best": closed(ESTIMATE),
         "selected": closed(
@@ -57,10 +69,11 @@ CONTRACT = closed(
         "curve": {
             "type": "array",
             "minItems": 1,
-            "items": closed(ESTIMATE | {"probability": SHARE}),
+            "items": closed(ESTIMATE | {"probability": SHARE, "metrics": METRICS}),
         },
         "test": closed(
             {"loss": NUMBER, "accuracy": NUMBER, "opened_at": TEXT, "openings": {"const": 1}}
+            | {"metrics": METRICS}
         ),
         "doubt": closed(
             {

@@ -32,6 +32,7 @@ def test_differences_in_loss_and_accuracy_are_worked_by_hand() -> None:
     found = compared(with_losses(record, {names[0]: first, names[1]: second}))
     pair = next(p for p in found if (p.first, p.second) == (names[0], names[1]))
     assert pair.loss.mean == pytest.approx(np.mean(first) - np.mean(second), abs=1e-6)
+    assert pair.accuracy is not None
     assert pair.accuracy.mean == pytest.approx(75.0 - 62.5)
     assert pair.accuracy.low < 12.5 < pair.accuracy.high
     assert not pair.accuracy.clear

@@ -14,23 +14,28 @@ from capsearch.engines.base import looks
 from capsearch.engines.packed.kernels import Inputs, Plan, by_columns
 from capsearch.randomness import row_order
 from capsearch.records import StopOn
+from capsearch.tasks import Task
+from capsearch.tasks.weights import row_weights
 
 SPARSE_BELOW = 0.5  # share of nonzeros under which the sparse product is as fast, at 4 to 64 units
 _ONES = np.empty(0, np.int64), np.empty(0, np.int32)
 PLAN_BYTES = 300 << 20  # what plans may keep; IMDB takes 5 MB an epoch
 
 
-def inputs_of(rows: Rows, *, as_sparse: bool) -> Inputs:
+def inputs_of(rows: Rows, task: Task, *, as_sparse: bool) -> Inputs:
     """Rows in the form asked for, whatever form they have; the other one is empty."""
-    labels = np.ascontiguousarray(rows.y, np.float32)
+    y = np.ascontiguousarray(rows.y, np.float32)
+    counts = row_weights(task, rows.y, rows.weight)
+    weights = None if counts is None else counts.astype(np.float32)
+    labels = y.reshape(len(rows), -1), weights
     if not as_sparse:
         x = rows.x.toarray() if sparse.issparse(rows.x) else rows.x
-        return Inputs(np.ascontiguousarray(x, np.float32), *_ONES, None, labels)
+        return Inputs(np.ascontiguousarray(x, np.float32), *_ONES, None, *labels)
     held = sparse.csr_matrix(rows.x)
     ones = np.asarray(held.data, np.float32)
     values = None if (ones == 1.0).all() else ones
     indptr, indices = np.asarray(held.indptr, np.int64), np.asarray(held.indices, np.int32)
-    return Inputs(np.empty((len(rows), 0), np.float32), indptr, indices, values, labels)
+    return Inputs(np.empty((len(rows), 0), np.float32), indptr, indices, values, *labels)
 
 
 def pays_sparse(rows: Rows) -> bool:
@@ -49,8 +54,8 @@ class Batches:
     def __init__(self, data: SearchData) -> None:
         self.data, self.features = data, data.features
         self.is_sparse = pays_sparse(data.train)
-        self.train = inputs_of(data.train, as_sparse=self.is_sparse)
-        self.validation = inputs_of(data.validation, as_sparse=self.is_sparse)
+        self.train = self._inputs(data.train)
+        self.validation = self._inputs(data.validation)
         self._looks: dict[StopOn, tuple[Inputs, Inputs]]
         self._looks = {"all": (self.validation, self.validation)}
         self._plans: dict[tuple[int, int, int], Plan] = {}
@@ -70,16 +75,16 @@ class Batches:
         with self._lock:
             if stop_on not in self._looks:
                 stopping, judging = looks(self.data.validation, stop_on)
-                self._looks[stop_on] = (
-                    inputs_of(stopping, as_sparse=self.is_sparse),
-                    inputs_of(judging, as_sparse=self.is_sparse),
-                )
+                self._looks[stop_on] = (self._inputs(stopping), self._inputs(judging))
             return self._looks[stop_on]
 
     def keep_only(self, orders: Collection[int]) -> None:
         """Drop the plans of all other orders: replicates do not come back to an old one."""
         with self._lock:
             self._plans = {key: plan for key, plan in self._plans.items() if key[0] in orders}
+
+    def _inputs(self, rows: Rows) -> Inputs:
+        return inputs_of(rows, self.data.task, as_sparse=self.is_sparse)
 
     def _planned(self, order: int, size: int, epoch: int) -> Plan:
         rows, x = row_order(order, epoch, len(self.data.train)), self.train

@@ -19,11 +19,11 @@ import scipy.linalg.cython_blas  # noqa: F401 - Numba's np.dot: only what is loa
 from threadpoolctl import threadpool_limits
 
 from capsearch.data.source import SearchData
-from capsearch.engines.base import Trained, diverged
+from capsearch.engines.base import Trained, curve_of, diverged, outcome_of
 from capsearch.engines.packed.batches import Batches
 from capsearch.engines.packed.kernels import score, train_epoch
-from capsearch.engines.packed.network import network, rule_of, weights_of
-from capsearch.records import Candidate, Curve, Job, Outcome
+from capsearch.engines.packed.network import head_of, network, rule_of, weights_of
+from capsearch.records import Candidate, Job
 
 SCORING_ROWS = 512  # a chunk whose first-layer outputs stay in the cache
 
@@ -48,8 +48,8 @@ class PackedEngine:
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
         """One result a job, in the order of the jobs. The plans of the data are kept for later."""
         orders = {job.shuffle_seed for job in jobs}
-        batches = self._begin(orders, data)
-        longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate))
+        batches, outputs = self._begin(orders, data), data.task.outputs
+        longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate, outputs))
         running = {i: self._pool.submit(_train, jobs[i], batches) for i in longest_first}
         try:
             return [running[i].result() for i in range(len(jobs))]
@@ -68,16 +68,18 @@ class PackedEngine:
             return self._batches
 
 
-def _cost(candidate: Candidate) -> int:
+def _cost(candidate: Candidate, outputs: int) -> int:
     """Rough work of an epoch per row: sparse products, then products between layers."""
-    widths = [*candidate.units, 1]
+    widths = [*candidate.units, outputs]
     return 300 * widths[0] + sum(a * b for a, b in pairwise(widths))
 
 
 def _train(job: Job, batches: Batches) -> Trained:
     started = time.perf_counter()
     size, rows = job.candidate.batch_size, len(batches.data.train)
-    net, rule = network(job, batches.features, sparse=batches.is_sparse), rule_of(job)
+    task = batches.data.task
+    net = network(job, batches.features, sparse=batches.is_sparse, outputs=task.outputs)
+    rule, head = rule_of(job), head_of(task)
     epochs: list[tuple[float, float, float, float]] = []
     stopping, judging = batches.look(job.stop_on)
     losses, unread = (np.empty(len(look.labels), np.float32) for look in (judging, stopping))
@@ -87,34 +89,23 @@ def _train(job: Job, batches: Batches) -> Trained:
         steps = epoch * -(-rows // size)
         epochs.append(
             (
-                *train_epoch(batches.train, plan, net, rule, min(size, rows), steps),
-                *score(judging, net, SCORING_ROWS, losses),
+                *train_epoch(batches.train, plan, net, rule, head, min(size, rows), steps),
+                *score(judging, net, head, SCORING_ROWS, losses),
             )
         )
         loss, _, val_loss, _ = epochs[-1]
         finite = math.isfinite(loss) and math.isfinite(val_loss)
         if stopping is not judging:
-            val_loss = score(stopping, net, SCORING_ROWS, unread)[0]
+            val_loss = score(stopping, net, head, SCORING_ROWS, unread)[0]
         if not finite or not math.isfinite(val_loss):
             seconds = time.perf_counter() - started
-            return Trained(diverged(epoch + 1, _curve(epochs), seconds), ())
+            return Trained(diverged(epoch + 1, curve_of(task, epochs), seconds), ())
         if val_loss < best_loss:
             best, best_loss = epoch, val_loss
             kept = (net.kernel.copy(), net.rest.copy(), losses.copy())
         elif epoch - best >= job.patience:
             break
     kernel, rest, val_losses = kept
-    outcome = Outcome(
-        curve=_curve(epochs),
-        best_epoch=best + 1,
-        val_loss=epochs[best][2],
-        val_accuracy=epochs[best][3],
-        seconds=time.perf_counter() - started,
-        val_losses=val_losses,
-    )
-    return Trained(outcome, weights_of(job.candidate, net, kernel, rest))
-
-
-def _curve(epochs: Sequence[tuple[float, float, float, float]]) -> Curve:
-    loss, accuracy, val_loss, val_accuracy = zip(*epochs, strict=True)
-    return Curve(loss, accuracy, val_loss, val_accuracy)
+    seconds = time.perf_counter() - started
+    outcome = outcome_of(task, curve_of(task, epochs), best, epochs[best][2], seconds, val_losses)
+    return Trained(outcome, weights_of(job.candidate, net, kernel, rest, task.outputs))

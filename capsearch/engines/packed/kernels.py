@@ -38,6 +38,8 @@ from capsearch.engines.packed.simd import (
 
 WHOLE = 16  # float32 values in a vector; what every flat segment is padded to
 ADAM, RMSPROP, SGD = 0, 1, 2
+HEADS = "logit", "softmax", "sigmoids", "squared", "huber"  # by the names of `tasks.Head`
+LOGIT, SOFTMAX, SIGMOIDS, SQUARED, HUBER = range(5)
 DECAY_1, DECAY_2 = np.float32(0.9), np.float32(0.999)  # Adam's, as Keras sets them
 KEEP_1, KEEP_2 = np.float32(1 - 0.9), np.float32(1 - 0.999)
 RHO, MOMENTUM = np.float32(0.9), np.float32(0.9)  # of RMSprop, of SGD
@@ -53,7 +55,8 @@ class Inputs(NamedTuple):
     indptr: Any  # int64 (rows + 1,)
     indices: Any  # int32 (ones,)
     values: Any  # float32 (ones,), or None when every one of them is 1
-    labels: Any  # float32 (rows,)
+    labels: Any  # float32 (rows, 1), or (rows, labels) of `SIGMOIDS`
+    weights: Any  # float32 (rows,), 1 in the mean; None where all rows count alike
 
 
 class Plan(NamedTuple):
@@ -87,6 +90,14 @@ class Rule(NamedTuple):
     l2: float
     dropout: float
     seed: int
+
+
+class Head(NamedTuple):
+    """What the last layer's values mean, in its first `outputs` columns: the rest is padding."""
+
+    kind: int  # LOGIT ...
+    outputs: int
+    delta: float  # of `HUBER`
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -345,7 +356,7 @@ def _layers(net, rows):
 
 @compiled
 def _forward(inputs, rows, net, dropout, seed, step, batch, outputs):
-    """Fill `outputs` layer by layer; the last one's first column is the logits."""
+    """Fill `outputs` layer by layer; the last one's first columns are the head's."""
     n = rows.size
     _first_forward(inputs, rows, net, batch, outputs[0][:n])
     for layer in range(1, net.widths.size):
@@ -366,19 +377,108 @@ def _loss(logit, label):
     return loss, (ONE if logit >= ZERO else small) / (ONE + small) - label
 
 
+# --- The losses: one head each, all of the same form --------------------------------------------
+#
+# Each fills `losses`, float32 (n,), and returns the sum over rows of the figure that stands beside
+# the loss: hits, the share of right labels, or the squared error. `delta`, if there is one, gets
+# the gradient of the mean loss; Numba drops what is not asked for.
+
+
 @compiled
-def _output_delta(logits, labels, rows, delta):
-    """Sum of losses and number of hits; `delta` gets the gradient of the mean loss."""
-    n = rows.size
-    total, hits = 0.0, 0
-    delta[:] = ZERO
-    for i in range(n):
-        z, y = logits[i, 0], labels[rows[i]]
+def _logit(raw, labels, rows, delta, losses):
+    hits = 0.0
+    for i in range(rows.size):
+        z, y = raw[i, 0], labels[rows[i], 0]
         loss, slope = _loss(z, y)
-        total += loss
+        losses[i] = loss
         hits += (z > ZERO) == (y > ZERO)
-        delta[i, 0] = slope / np.float32(n)
-    return total, hits
+        if delta is not None:
+            delta[i, 0] = slope / np.float32(rows.size)
+    return hits
+
+
+@compiled
+def _softmax(raw, labels, rows, delta, losses, classes):
+    """log sum exp(z) - z[y], with the largest value taken out of the sum."""
+    hits = 0.0
+    for i in range(rows.size):
+        top, said, true = raw[i, 0], 0, int(labels[rows[i], 0])
+        for k in range(1, classes):
+            if raw[i, k] > top:
+                top, said = raw[i, k], k
+        total = ZERO
+        for k in range(classes):
+            total += np.float32(math.exp(raw[i, k] - top))
+        losses[i] = np.float32(math.log(total)) - (raw[i, true] - top)
+        hits += said == true
+        if delta is not None:
+            share = ONE / np.float32(rows.size)
+            for k in range(classes):
+                delta[i, k] = np.float32(math.exp(raw[i, k] - top)) / total * share
+            delta[i, true] -= share
+    return hits
+
+
+@compiled
+def _sigmoids(raw, labels, rows, delta, losses, count):
+    """The mean of the labels' own losses."""
+    hits, share = 0.0, ONE / np.float32(count)
+    for i in range(rows.size):
+        total, right = ZERO, 0
+        for k in range(count):
+            z, y = raw[i, k], labels[rows[i], k]
+            loss, slope = _loss(z, y)
+            total += loss
+            right += (z > ZERO) == (y > ZERO)
+            if delta is not None:
+                delta[i, k] = slope * share / np.float32(rows.size)
+        losses[i] = total * share
+        hits += right / count
+    return hits
+
+
+@compiled
+def _errors(raw, labels, rows, delta, losses, limit):
+    """Squared error; with a `limit` Huber's: e^2 / 2 up to it, and linear beyond."""
+    squares, most = 0.0, np.float32(limit)
+    for i in range(rows.size):
+        error = raw[i, 0] - labels[rows[i], 0]
+        squares += error * error
+        slope = error + error
+        losses[i] = error * error
+        if most > ZERO:
+            slope = min(max(error, -most), most)
+            losses[i] = slope * (error - slope / TWO)
+        if delta is not None:
+            delta[i, 0] = slope / np.float32(rows.size)
+    return squares
+
+
+@compiled
+def _weigh(weights, rows, delta, losses):
+    if weights is not None:
+        for i in range(rows.size):
+            losses[i] *= weights[rows[i]]
+            if delta is not None:
+                delta[i] *= weights[rows[i]]
+
+
+@compiled
+def _judge(head, raw, inputs, rows, delta, losses):
+    """The head of these rows, each counted by its weight in `losses` and `delta`."""
+    if delta is not None:
+        delta[:] = ZERO
+    if head.kind == LOGIT:
+        figure = _logit(raw, inputs.labels, rows, delta, losses)
+    elif head.kind == SOFTMAX:
+        figure = _softmax(raw, inputs.labels, rows, delta, losses, head.outputs)
+    elif head.kind == SIGMOIDS:
+        figure = _sigmoids(raw, inputs.labels, rows, delta, losses, head.outputs)
+    else:
+        limit = head.delta if head.kind == HUBER else 0.0
+        figure = _errors(raw, inputs.labels, rows, delta, losses, limit)
+    _weigh(inputs.weights, rows, delta, losses)
+    return figure
 
 
 @compiled
@@ -419,8 +519,8 @@ def _step_rest(net, rule, rate, gradient):
 
 
 @compiled
-def train_epoch(inputs, plan, net, rule, size, steps):
-    """One epoch in batches of `size` rows, after `steps` earlier ones. Returns (loss, accuracy).
+def train_epoch(inputs, plan, net, rule, head, size, steps):
+    """One epoch in batches of `size` rows, after `steps` earlier ones. Returns (loss, figure).
 
     Both are means over the rows, each measured before its batch's update and with dropout on.
     """
@@ -428,37 +528,44 @@ def train_epoch(inputs, plan, net, rule, size, steps):
     outputs, deltas = _layers(net, size), _layers(net, size)
     gradient = np.zeros_like(net.rest)
     batch = np.empty((size, inputs.dense.shape[1]), np.float32)
+    losses = np.empty(size, np.float32)
     scale = np.float32(1.0 / (1.0 - rule.dropout))
-    total, hits = 0.0, 0
+    total, figures = 0.0, 0.0
     for index in range((rows + size - 1) // size):
         picked = plan.order[index * size : (index + 1) * size]
         n, step = picked.size, steps + index + 1
         _forward(inputs, picked, net, rule.dropout, rule.seed, step, batch, outputs)
-        loss, right = _output_delta(outputs[-1], inputs.labels, picked, deltas[-1])
-        total, hits = total + loss, hits + right
+        figures += _judge(head, outputs[-1], inputs, picked, deltas[-1], losses)
+        total += _sum(losses[:n])
         _backward(net, outputs, deltas, n, scale, gradient)
         rate = _rate(rule.optimizer, rule.rate, step)
         _first_backward(inputs, plan, index, net, rule, rate, batch, deltas[0][:n])
         _step_rest(net, rule, rate, gradient)
-    return total / rows, hits / rows
+    return total / rows, figures / rows
 
 
 @compiled
-def score(inputs, net, size, losses):
-    """Fill `losses`, float32 (rows,), with dropout off. Returns (mean loss, accuracy)."""
-    rows = np.arange(inputs.labels.size)
+def _sum(values):
+    """In double precision."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+@compiled
+def score(inputs, net, head, size, losses):
+    """Fill `losses`, float32 (rows,), with dropout off. Returns (mean loss, mean figure)."""
+    rows = np.arange(inputs.labels.shape[0])
     outputs = _layers(net, size)
     batch = np.empty((size, inputs.dense.shape[1]), np.float32)
-    total, hits = 0.0, 0
+    figures = 0.0
     for begin in range(0, rows.size, size):
         picked = rows[begin : begin + size]
         _forward(inputs, picked, net, 0.0, 0, 0, batch, outputs)
-        for i in range(picked.size):
-            z, y = outputs[-1][i, 0], inputs.labels[begin + i]
-            losses[begin + i], _ = _loss(z, y)
-            total += losses[begin + i]
-            hits += (z > ZERO) == (y > ZERO)
-    return total / rows.size, hits / rows.size
+        own = losses[begin : begin + picked.size]
+        figures += _judge(head, outputs[-1], inputs, picked, None, own)
+    return _sum(losses) / rows.size, figures / rows.size
 
 
 @compiled

@@ -5,9 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from capsearch.engines.packed.kernels import ADAM, RMSPROP, SGD, WHOLE, Net, Rule
+from capsearch.engines.packed.kernels import ADAM, HEADS, RMSPROP, SGD, WHOLE, Head, Net, Rule
 from capsearch.initialization import initial_weights
 from capsearch.records import Candidate, Job
+from capsearch.tasks import Regression, Task
 
 OPTIMIZERS = {"adam": ADAM, "rmsprop": RMSPROP, "sgd": SGD}
 ALIGNMENT = 64  # bytes: a vector of 16 that straddles two cache lines costs two reads
@@ -18,19 +19,25 @@ def rule_of(job: Job) -> Rule:
     return Rule(OPTIMIZERS[c.optimizer], c.learning_rate, c.l1, c.l2, c.dropout, job.seed)
 
 
+def head_of(task: Task) -> Head:
+    delta = task.delta if isinstance(task, Regression) else 0.0
+    return Head(HEADS.index(task.head), task.outputs, delta)
+
+
 def lanes_for(width: int) -> int:
     """The vector for a first layer: no wider than it must be, so that 4 units cost as 4."""
     return 4 if width <= 4 else 8 if width <= 8 else WHOLE
 
 
-def network(job: Job, features: int, *, sparse: bool) -> Net:
+def network(job: Job, features: int, *, sparse: bool, outputs: int = 1) -> Net:
     """The untrained network of a job, its optimizer's memory empty."""
     candidate = job.candidate
-    weights = initial_weights(candidate, features, job.seed)
+    weights = initial_weights(candidate, features, job.seed, outputs)
     first = weights[0]
     lanes = lanes_for(first.shape[1])
     padded = _up(first.shape[1], lanes if sparse else WHOLE)
-    widths = np.array([padded, *candidate.units[1:], 1][: len(candidate.units) + 1], np.int64)
+    behind = [*candidate.units[1:], outputs][: len(candidate.units)]
+    widths = np.array([padded, *behind], np.int64)
     kernel = _first_kernel(first, padded, lanes if sparse else padded)
     rest, places = _flat(weights[1:], widths)
     slots = 2 if candidate.optimizer == "adam" else 1
@@ -41,17 +48,17 @@ def network(job: Job, features: int, *, sparse: bool) -> Net:
 
 
 def weights_of(
-    candidate: Candidate, net: Net, kernel: np.ndarray, rest: np.ndarray
+    candidate: Candidate, net: Net, kernel: np.ndarray, rest: np.ndarray, outputs: int = 1
 ) -> tuple[np.ndarray, ...]:
     """Kernel, bias, kernel, bias ... as Keras shapes them, from a kernel and `rest` of `net`."""
-    widths = [*candidate.units, 1]
+    widths = [*candidate.units, outputs]
     blocks, features, lanes = kernel.shape
     first = kernel.transpose(1, 0, 2).reshape(features, blocks * lanes)[:, : widths[0]]
     weights = [np.ascontiguousarray(first), rest[: widths[0]].copy()]
-    for layer, (inputs, outputs) in enumerate(zip(net.widths, widths[1:], strict=False), start=1):
+    for layer, (inputs, width) in enumerate(zip(net.widths, widths[1:], strict=False), start=1):
         at, bias = net.places[2 * layer - 1], net.places[2 * layer]
-        full = rest[at : at + inputs * outputs].reshape(inputs, outputs)
-        weights += [full[: widths[layer - 1]].copy(), rest[bias : bias + outputs].copy()]
+        full = rest[at : at + inputs * width].reshape(inputs, width)
+        weights += [full[: widths[layer - 1]].copy(), rest[bias : bias + width].copy()]
     return tuple(weights)
 
 

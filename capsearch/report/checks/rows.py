@@ -1,15 +1,22 @@
 """Can the rows carry the claim?"""
 
-from math import hypot
+from math import hypot, sqrt
+
+import numpy as np
 
 from capsearch.records import StudyRecord
 from capsearch.report import facts
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 from capsearch.selection import by_log_loss, judge_of
+from capsearch.spec.tables import blind_score
+from capsearch.tasks import Task
+from capsearch.tasks.base import number
+from capsearch.tasks.words import second_label
 
 RAREST = 0.2  # share of the rarer class; below it accuracy says little
 APART = 0.03  # between the splits' shares of the positive class
 Z95 = 1.96  # a 95% interval is so many standard errors wide on either side
+FAR = 3.0  # standard errors between the means of two splits: chance alone, 1 in 370
 
 
 def openings(record: StudyRecord) -> Answer:
@@ -30,11 +37,16 @@ def duplicates(record: StudyRecord) -> Answer:
 
 
 def balance(record: StudyRecord) -> Answer:
-    """CS009: classes of unequal size, or splits with unequal classes."""
-    shares = record.study.data.balance
+    """CS009: classes of unequal size, or splits whose targets differ."""
+    task = facts.task_in(record)
+    if task.kind == "regression":
+        return _spread(record)
+    if task.kind != "binary":
+        return _classes(record, task)
+    shares = {split: record.study.data.statistics(split)[0] for split in record.study.data.sizes}
     low, high = min(shares.values()), max(shares.values())
     ends = dict.fromkeys(f"{share:.1%}" for share in (low, high))
-    positive = f"{' to '.join(ends)} of the rows of each split are positive"
+    positive = f"{' to '.join(ends)} of the rows of each split are {second_label(task)}"
     larger = max(high, 1.0 - low)
     if larger > 1.0 - RAREST:
         return warning(f"{positive}: always predicting the larger class is {larger:.1%} accurate")
@@ -43,13 +55,49 @@ def balance(record: StudyRecord) -> Answer:
     return ok(positive)
 
 
+def _classes(record: StudyRecord, task: Task) -> Answer:
+    """Of several classes or labels: the most frequent one, and the largest gap between splits."""
+    data = record.study.data
+    table = np.array([data.statistics(split) for split in data.sizes])
+    gap = table.max(axis=0) - table.min(axis=0)
+    most, apart = int(table.max(axis=0).argmax()), int(gap.argmax())
+    frequent = (
+        f"{task.labels[most]!r} is true of at most {table[:, most].max():.1%} of a split's rows"
+    )
+    missing = [task.labels[k] for k in np.flatnonzero(table.min(axis=0) == 0.0)]
+    if missing:
+        return warning(f"absent from a split: {', '.join(missing)}")
+    if task.kind == "multiclass" and table.max() > 1.0 - RAREST:
+        return warning(f"{frequent}: always predicting it is as accurate")
+    if gap.max() > APART:
+        return warning(
+            f"{frequent}; the splits differ by {gap.max():.1%} in {task.labels[apart]!r}"
+        )
+    return ok(frequent)
+
+
+def _spread(record: StudyRecord) -> Answer:
+    """Of a number: the splits' means, in standard errors of their difference from training's."""
+    data, means, errors = record.study.data, dict[str, float](), dict[str, float]()
+    told = list[str]()
+    for split, rows in data.sizes.items():
+        means[split], deviation = data.statistics(split)
+        errors[split] = deviation / sqrt(max(rows, 1))
+        told.append(f"{number(means[split])} ± {number(deviation)} ({split})")
+    said = f"mean and standard deviation of the target: {', '.join(told)}"
+    for split, mean in means.items():
+        if abs(mean - means["train"]) > FAR * hypot(errors[split], errors["train"]):
+            return warning(f"{said}; {split} differs from train by more than chance explains")
+    return ok(said)
+
+
 def learned(record: StudyRecord) -> Answer:
-    """CS016: the best network against predicting the class frequencies, whatever the row."""
+    """CS016: the best network against the best answer that looks at no row."""
     best, judge = record.choice.best, judge_of(record)
-    blind = judge.blind(record.study.data.balance["validation"])
+    blind = blind_score(record.study.data, judge)
     said = (
-        f"always predicting the class frequencies gives a validation {judge.noun} of {blind:.4f}, "
-        f"the best network {best.mean:.4f}"
+        f"{facts.task_in(record).blind} gives a validation {judge.noun} of {blind:.4f}, the best "
+        f"network {best.mean:.4f}"
     )
     if best.mean + 2.0 * best.se >= blind:
         return warning(f"no network learned anything from the rows: {said}")
