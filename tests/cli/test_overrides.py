@@ -9,7 +9,10 @@ from capsearch import spec
 from capsearch.errors import BadRequest
 from capsearch.spec import overrides
 
-FILE: dict[str, Any] = {"data": {"source": "csv", "path": "a.csv"}, "baseline": [{"name": "one", "units": [4]}]}
+FILE: dict[str, Any] = {
+    "data": {"source": "csv", "path": "a.csv"},
+    "baseline": [{"name": "one", "units": [4]}],
+}
 
 
 def said(*given: str) -> dict[str, Any]:
