@@ -275,10 +275,10 @@ def test_several_kinds_make_one_table_dense_or_csr_with_equal_numbers(as_csr: bo
     x = rows_of(prepared, table)
     assert sparse.issparse(x) == as_csr == prepared.sparse
     assert x.shape == (60, prepared.features) == (60, len(prepared.names))
-    whole = x.toarray() if sparse.issparse(x) else x
+    whole = x.toarray() if as_csr else x
     other = Preparation.fit(table, columns_of(table), settings=Settings(sparse=not as_csr))
     y = rows_of(other, table)
-    assert np.array_equal(whole, y.toarray() if sparse.issparse(y) else y)
+    assert np.array_equal(whole, y if as_csr else y.toarray())
 
 
 def test_many_thin_columns_are_csr_and_few_are_dense() -> None:

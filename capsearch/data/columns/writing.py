@@ -18,7 +18,8 @@ READINGS = [
     (".", "'"),
     (".", "’"),
 ]
-SIGNS = re.compile(r"([^\s0-9.,+'’-]{0,4})\s?[-+]?[0-9][0-9.,'’ \u00a0\u202f]*\s?([^\s0-9.,]{0,4})")
+BEFORE, AFTER = r"[^\w\s.,+'’-]{1,2}|[A-Z]{3}", r"[^\s0-9.,]{1,4}"  # $ and EUR; %, kg and °C
+SIGNS = re.compile(f"({BEFORE})?\\s?[-+]?[0-9][0-9.,'’ \u00a0\u202f]*?\\s?({AFTER})?")
 
 
 def misfits_doubt(
