@@ -29,7 +29,7 @@ def read_parquet(path: Path, drop: Collection[str] = ()) -> dict[str, np.ndarray
     """
     check_file(path)
     try:
-        with pq.ParquetFile(path, memory_map=True) as file:
+        with pq.ParquetFile(path) as file:
             return _columns(path, file, drop)
     except (pa.ArrowException, OSError, ValueError, UnicodeError) as error:
         first = (str(error).splitlines() or ["damaged"])[0]
