@@ -1,8 +1,8 @@
-"""Prepared rows on disk: named by what they are made from, written in one step, checked on reading.
+"""Prepared rows on disk: named by the rows as read, written in one step, checked on reading.
 
-Training and validation rows only: test rows are never written. A folder that is damaged, or that
-holds other data than its name says, is made anew; processes that prepare the same data at once all
-succeed.
+Training and validation rows only: test rows are never written. Beside them lie their preparation,
+as JSON and npz, and what is known of the data. A folder that is damaged, or that holds other data
+than its name says, is made anew; processes that prepare the same data at once all succeed.
 """
 
 import hashlib
@@ -18,12 +18,18 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from capsearch.data import material
+from capsearch.data.fitting import Fitted, fit, from_files
+from capsearch.data.material import Material
+from capsearch.data.options import DataOptions, SplitOptions
 from capsearch.data.source import Rows, SearchData, Source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.records import DataProfile, digest_of
 
-FORMAT = 2  # raise it when the files, or the fields of DataProfile, change
+FORMAT = 3  # raise it when the files, the fields of DataProfile, or any preparation change
 MANIFEST, PROFILE = "manifest.json", "profile.json"
+PREPARATION, ARRAYS = "preparation.json", "preparation.npz"
+BESIDE = (PROFILE, PREPARATION, ARRAYS)  # files that are no rows
 ATTEMPTS = 3  # one is enough, unless other processes repair the same folder at the same moment
 
 
@@ -59,15 +65,29 @@ def default_root() -> Path:
         ) from None
 
 
-def prepare(source: Source, name: str, root: Path) -> Prepared:
-    """The prepared rows of a source, from the cache or made now. Raises BadRequest."""
-    folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
+def prepare(source: Source, name: str, root: Path, options: DataOptions | None = None) -> Prepared:
+    """The prepared rows of a source, which is read; from the cache or made now. Raises BadRequest.
+
+    A folder is named by the content of all rows and the options, so that rows that have changed,
+    whatever their source says, never meet old ones.
+    """
+    chosen = options or SplitOptions()
+    rows = material.read(source, name, chosen)
+    asked = [FORMAT, name, rows.content, rows.fingerprints, chosen.model_dump(mode="json")]
+    folder = root / f"{name}-{digest_of(asked)[:16]}"
     for _ in range(ATTEMPTS):
         if whole(folder):
             profile = DataProfile(**json.loads((folder / PROFILE).read_text()))
             return Prepared(folder, profile, rows_key(folder))
-        _make(folder, source)
+        _make(folder, rows, chosen)
     raise CapsearchError(f"{folder}: what was just written there cannot be read back")
+
+
+def preparation(folder: Path) -> Fitted:
+    """What the rows in a folder were prepared by. Raises CapsearchError when it is damaged."""
+    check_whole(folder)
+    with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+        return from_files(json.loads((folder / PREPARATION).read_text()), dict(arrays))
 
 
 def load(folder: Path) -> SearchData:
@@ -79,21 +99,36 @@ def load(folder: Path) -> SearchData:
 def rows_key(folder: Path) -> str:
     """Names the rows in a prepared folder by their content, wherever it lies."""
     files = json.loads((folder / MANIFEST).read_text())["files"]
-    return digest_of({name: sha for name, sha in files.items() if name != PROFILE})[:32]
+    return digest_of({name: sha for name, sha in files.items() if name not in BESIDE})[:32]
 
 
-def _make(folder: Path, source: Source) -> None:
+def _make(folder: Path, rows: Material, options: DataOptions) -> None:
     """Write everything beside its place, then move it there in one step."""
     with _writing_to(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        data, profile = source.search_data(), source.profile()
+        fitted = fit(rows.part("train")[0], options, rows.searched())
+        parts = (rows.part(split) for split in material.SEARCHED)
+        train, validation = (Rows(fitted.matrix(columns), y) for columns, y in parts)
+        data = SearchData(train, validation)
         with _writing_to(folder.parent):
-            _write(making, folder.name, data, profile)
+            _write(making, folder.name, data, fitted, profile_of(rows, fitted))
             _put(making, folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
+    """What is known of the data."""
+    return DataProfile(
+        source=rows.name,
+        features=fitted.features,
+        sizes=rows.sizes,
+        balance=rows.balance,
+        duplicates=rows.duplicates,
+        fingerprints=rows.fingerprints,
+    )
 
 
 @contextmanager
@@ -107,10 +142,13 @@ def _writing_to(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(making: Path, name: str, data: SearchData, profile: DataProfile) -> None:
+def _write(making: Path, name: str, data: SearchData, fitted: Fitted, profile: DataProfile) -> None:
     """The manifest names the folder as well, so that a copy under another name is not believed."""
     for split, rows in (("train", data.train), ("validation", data.validation)):
         _save_rows(making, split, rows)
+    said, arrays = fitted.as_files()
+    (making / PREPARATION).write_text(json.dumps(said, indent=1))
+    np.savez(making / ARRAYS, allow_pickle=False, **arrays)
     (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
     manifest = {"folder": name, "files": _hashes(making)}
     (making / MANIFEST).write_text(json.dumps(manifest, indent=1))

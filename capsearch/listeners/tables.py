@@ -49,12 +49,14 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
 def show_data(console: Console, profile: DataProfile) -> None:
     """Sizes, balance, fingerprints, and what the splits share."""
     table = _table("split", "rows>", "positive>", "fingerprint")
-    for split, rows in profile.sizes.items():
-        share = f"{profile.balance[split]:.1%}"
-        table.add_row(split, f"{rows:,}", share, profile.fingerprints[split][:16])
+    for split, print_ in profile.fingerprints.items():
+        sealed = split not in profile.sizes  # in a file of their own, which nobody has read
+        rows = "sealed" if sealed else f"{profile.sizes[split]:,}"
+        share = "sealed" if sealed else f"{profile.balance[split]:.1%}"
+        table.add_row(split, rows, share, print_[:16])
     said = facts.shared_rows(profile)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
-    console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n")
+    console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n", markup=False)
 
 
 def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow]) -> None:
@@ -157,6 +159,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
 def _tested(record: StudyRecord) -> str:
     """The one score on test rows, or how to get it."""
     test = record.test
+    if record.complete and test is None:
+        return facts.NO_TEST
     if test is None:
         return (
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"

@@ -26,6 +26,7 @@ PHASES = {  # the title of each, and how it is explained at first
     "race": ("3/6 race", " (the best networks of each size band, from other seeds)"),
     "replicates": ("4/6 fresh-seed runs", " (finalists and baselines, trained again)"),
     "sealed test": ("5/6 sealed test", " (scoring the selected network on the test rows)"),
+    "model": ("5/6 model", " (keeping the selected network)"),
     "report": ("6/6 report", " (writing the report and MLflow)"),
 }
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

@@ -5,6 +5,8 @@ from math import isfinite
 from capsearch.records import DataProfile, StudyRecord, TestScore, Uncertainty
 from capsearch.selection import shown
 
+NO_TEST = "none: this study has no test split"
+
 
 def claim(record: StudyRecord) -> str:
     """What is claimed of the selected network, as 'proved', 'probable' or 'open', and its limits.
@@ -66,7 +68,12 @@ def other_openings(test: TestScore) -> str:
 
 
 def shared_rows(profile: DataProfile) -> str:
-    """'1,200 test rows also appear in train'; or that no row appears in more than one split."""
+    """'1,200 test rows also appear in train'; or that no row appears in more than one split.
+
+    Rows of a test file that was not read are not compared.
+    """
     pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
     said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
-    return ", ".join(said) or "no row appears in more than one split"
+    apart = "test" in profile.fingerprints and "test" not in profile.sizes
+    none = "no row appears in more than one split"
+    return (", ".join(said) or none) + (", the sealed test file not looked at" if apart else "")

@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.families.dense import settings_of
-from capsearch.records import Estimate, Study, StudyRecord, Trial
+from capsearch.records import Estimate, Study, StudyRecord, TestScore, Trial
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
@@ -93,12 +93,13 @@ def dataset_inputs(study: Study) -> list[DatasetInput]:
 def result_metrics(record: StudyRecord) -> list[Measurement]:
     """The choice, the best, the one test score, and the capacity curve (step = parameters)."""
     test = record.test
-    assert test is not None  # a study whose test split is sealed is not finished here
+    scored = (
+        [] if test is None else [("test.loss", test.loss, 0), ("test.accuracy", test.accuracy, 0)]
+    )
     return [
         *_estimate("selected", record.choice.selected),
         *_estimate("best", record.choice.best),
-        ("test.loss", test.loss, 0),
-        ("test.accuracy", test.accuracy, 0),
+        *scored,
         ("seconds", record.seconds, 0),
         *(("capacity_curve.val_loss", e.mean, e.parameters) for e in record.estimates),
     ]
@@ -107,16 +108,23 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
 def note_of(record: StudyRecord) -> str:
     """The description of the study's run, in Markdown."""
     chosen, test = record.choice.selected, record.test
-    assert test is not None
     doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
         f"**Selected: {network(chosen.candidate.units)}, {chosen.parameters:,} parameters** "
         f"({record.choice.rule}): {record.choice.reason}.\n\n"
-        f"Test, opened once: accuracy {test.accuracy:.2%} (95% interval {test.accuracy_low:.2%} "
-        f"to {test.accuracy_high:.2%}), loss {test.loss:.4f}.\n\n"
+        f"{_tested(test)}.\n\n"
         f"{'Read with care:' if doubts else 'No check warns.'}\n\n{doubts}\n"
         "`report.html` is below *Artifacts*. Trials are the runs nested in this one: "
         "baselines, the search, and fresh-seed runs (replicates) of the finalists and baselines."
+    )
+
+
+def _tested(test: TestScore | None) -> str:
+    if test is None:
+        return "Test: none, for this study has no test split"
+    return (
+        f"Test, opened once: accuracy {test.accuracy:.2%} (95% interval {test.accuracy_low:.2%} "
+        f"to {test.accuracy_high:.2%}), loss {test.loss:.4f}"
     )
 
 

@@ -17,9 +17,9 @@ from random import Random
 import numpy as np
 from scipy.stats import ttest_ind
 
-from capsearch import initialization, spec
+from capsearch import initialization, reader, spec
 from capsearch.data import cache
-from capsearch.data.source import Rows, SearchData, open_source
+from capsearch.data.source import Rows, SearchData, SourceRef
 from capsearch.engines.packed import PackedEngine
 from capsearch.families import dense
 from capsearch.records import Candidate, Job, digest_of
@@ -49,7 +49,7 @@ class Ground:
         asked = spec.read(spec.shipped()[name if name in TEXTS else "imdb"], lambda _: [])
         if name in TABLES:
             return cls(table(name), asked, 64, 60, 8)
-        prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
+        prepared = reader.prepare(SourceRef(asked.data), root)
         training = asked.training
         batch = asked.fixed().batch_size
         return cls(cache.load(prepared.folder), asked, batch, training.epochs, training.patience)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from capsearch import driver
+from capsearch import driver, reader
 from capsearch import run as run_module
 from capsearch.config import RunConfig
 from capsearch.data import source as source_module
@@ -33,7 +33,7 @@ from capsearch.selection import RULES, rules, uncertainty_of
 from capsearch.session import stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
-from tests.fakes import FakeEngine, spec_of, study_of
+from tests.fakes import FakeEngine, in_this_process, spec_of, toy_study
 from tests.storage.test_openings import FORMER
 from tests.tracking.memory import MemoryTracker
 
@@ -82,7 +82,7 @@ class Flow:
 
     def opening(self) -> Opening | None:
         with closing(self.storage) as storage:
-            return storage.opening(study_of(self.spec), [study_of(self.spec).digest])
+            return storage.opening(toy_study(self.spec), [toy_study(self.spec).digest])
 
 
 @pytest.fixture
@@ -116,6 +116,7 @@ def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
 
     toy = {"toy": EntryPoint("toy", "tests.fakes:ToySource", source_module.GROUP)}
     monkeypatch.setattr(source_module, "installed", lambda: toy)
+    monkeypatch.setattr(reader, "_in_a_child", in_this_process)
     monkeypatch.setattr(run_module, "executor_of", lambda *_: InlineExecutor(made.engine))
     monkeypatch.setattr(run_module, "open_tracker", lambda *_: made.tracker)
     monkeypatch.setattr(run_module, "FinalEvaluation", FakeFinal)
@@ -410,7 +411,7 @@ def test_a_driver_that_is_overtaken_opens_nothing(flow: Flow) -> None:
     def interfere(what: str) -> None:
         if what == "model":
             with closing(flow.storage) as storage:
-                StudyWriter(storage, study_of(flow.spec))
+                StudyWriter(storage, toy_study(flow.spec))
 
     flow.interfere = interfere
     with pytest.raises(FenceLost):
@@ -486,7 +487,7 @@ def test_what_mlflow_lacks_is_made_up_for_without_training(flow: Flow) -> None:
 def former(flow: Flow, document: str | None) -> None:
     """As if the first version of capsearch had opened the split, and ended or not."""
     engine = sa.create_engine(flow.config.storage, poolclass=sa.NullPool)
-    study = study_of(flow.spec)
+    study = toy_study(flow.spec)
     with engine.begin() as connection:
         for statement in FORMER.strip().split(";\n"):
             connection.exec_driver_sql(statement)

@@ -15,7 +15,7 @@ Z95 = 1.96  # a 95% interval is so many standard errors wide on either side
 def openings(record: StudyRecord) -> Answer:
     """CS007: studies that have opened the same test split."""
     if record.test is None:
-        return not_applicable("the test split is still sealed")
+        return not_applicable(_untested(record))
     others, day = facts.other_openings(record.test), record.test.opened_at[:10]
     if record.test.openings > 1:
         return warning(f"{others}: the more often it is used, the less a test score proves")
@@ -59,10 +59,14 @@ def surprise(record: StudyRecord) -> Answer:
     """CS017: the test loss against the validation loss, in standard errors of their difference."""
     test, chosen = record.test, record.choice.selected
     if test is None:
-        return not_applicable("the test split is still sealed")
+        return not_applicable(_untested(record))
     error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"
     if abs(apart) > Z95 * error:
         return warning(f"{said} differ by more than chance explains: the splits may differ")
     return ok(f"{said} differ by no more than chance explains")
+
+
+def _untested(record: StudyRecord) -> str:
+    return "there is no test split" if record.complete else "the test split is still sealed"

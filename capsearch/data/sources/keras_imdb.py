@@ -9,30 +9,25 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from capsearch.data.options import Options, Share
-from capsearch.data.source import Rows, SearchData
-from capsearch.data.split import split_rows
+from capsearch.data.options import DataOptions, Share
+from capsearch.data.source import RawData
 from capsearch.errors import BadRequest
-from capsearch.records import DataProfile, digest_of
-
-if TYPE_CHECKING:
-    from capsearch.data.text import Corpus
+from capsearch.records import digest_of
 
 SHA256 = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"  # checked by Keras
-PREPARATION = 2  # raise it when the same file would be split or vectorised otherwise
+LABELS = np.array(["negative", "positive"], object)
 TIMEOUT = 30.0  # seconds of silence after which the network counts as absent
 EVERY_WORD = 10**9  # more words than there are
 Reviews = tuple[list[str], list[float]]
 
 
-class KerasOptions(Options):
+class KerasOptions(DataOptions):
     """`validation` is a share of the official training split; the test split is official."""
 
     validation: Share = 0.4
@@ -41,34 +36,20 @@ class KerasOptions(Options):
 class KerasImdb:
     """25,000 reviews to train and validate on, and the official 25,000 to test on."""
 
+    Options = KerasOptions
+
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self.options = KerasOptions.parse(options)
+        """Has no options of its own."""
 
     def identity(self) -> str:
-        return digest_of([PREPARATION, SHA256, self.options.model_dump()])
+        return digest_of(["keras_imdb", SHA256])
 
-    def search_data(self) -> SearchData:
-        return self._corpus.search_data()
-
-    def test_data(self) -> Rows:
-        return self._corpus.rows("test")
-
-    def profile(self) -> DataProfile:
-        return self._corpus.profile()
-
-    @cached_property
-    def _corpus(self) -> "Corpus":
-        # Imports pandas and scikit-learn, which take a second: only when rows are really read.
-        from capsearch.data.text import Corpus, LabelledTexts
-
-        official, test = (
-            LabelledTexts(tuple(texts), np.array(labels, np.float32))
-            for texts, labels in download()
-        )
-        shares = {"validation": self.options.validation}
-        rows = split_rows(official.texts, official.labels, shares, self.options.seed)
-        splits = {name: official.take(numbers) for name, numbers in rows.items()}
-        return Corpus("keras_imdb", splits | {"test": test}, self.options.vocabulary)
+    def read(self) -> RawData:
+        official, test = download()
+        texts = np.array([*official[0], *test[0]], object)
+        labels = np.array([*official[1], *test[1]], int)
+        split = np.repeat(np.array(["train", "test"], object), [len(official[0]), len(test[0])])
+        return RawData({"text": texts}, LABELS[labels], split=split)
 
 
 def download() -> tuple[Reviews, Reviews]:
