@@ -7,10 +7,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-if TYPE_CHECKING:  # numbers are read by whoever made the survey
-    from capsearch.data.columns import Column
-    from capsearch.data.draft import Survey
+from capsearch.data.columns import Column
 
+if TYPE_CHECKING:
+    from capsearch.data.draft import Survey
+    from capsearch.data.fitting import Fitted
+
+PLAIN = "a number"  # why a column of an array is what it is
 SHOWN = 100  # columns of a table; one of 10,000 helps nobody
 RANGES = ("number", "date", "boolean")  # kinds whose `why` shows more than examples do
 
@@ -45,9 +48,22 @@ def show_survey(console: Console, survey: "Survey") -> None:
         )
 
 
+def show_prepared(console: Console, fitted: "Fitted") -> None:
+    """A line a column of a study's table, as found on its rows for training and validation.
+
+    Nothing where the rows are texts or plain numbers, which have no columns with names.
+    """
+    said, _ = fitted.as_files()
+    if said["kind"] != "table" or all(each["why"] == PLAIN for each in said["columns"]):
+        return
+    specs = said["files"]["preparation.json"]["columns"]
+    becomes = {spec["name"]: _features(spec["width"]) for spec in specs}
+    show_columns(console, [Column.from_dict(each) for each in said["columns"]], becomes)
+
+
 def show_columns(
     console: Console,
-    columns: Iterable["Column"],
+    columns: Iterable[Column],
     becomes: dict[str, str],
     asked: dict[str, str] | None = None,
 ) -> None:
@@ -74,7 +90,7 @@ def show_columns(
         console.print(f"and {more:,} more columns")
 
 
-def _said(column: "Column") -> str:
+def _said(column: Column) -> str:
     """Why a column is what it is, and examples where those tell more."""
     if column.kind in RANGES or not column.examples:
         return column.why

@@ -21,6 +21,7 @@ import numpy as np
 
 from capsearch.data.columns import columns_of
 from capsearch.data.draft import study_file, survey
+from capsearch.data.options import check
 from capsearch.data.preparation import Preparation
 from capsearch.data.table_options import TableOptions
 from capsearch.data.tables import read_table
@@ -91,7 +92,7 @@ def ending(path: Path) -> str:
         return _told(error)
     table = answered(study_file(found, path.parent))
     source = table.pop("source")
-    options = TableOptions.parse(table)
+    options = check(TableOptions, table)
     paths = [path.parent / each for each in options.path]
     rows = read_table(paths, source, options.reading(), options.drop)
     if len({len(column) for column in rows.values()}) != 1:

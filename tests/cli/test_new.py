@@ -2,16 +2,22 @@
 
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 import capsearch.cli  # noqa: F401 - commands are added when they are imported
 from capsearch.cli.app import app
+from capsearch.data.border import NUMBERS
 from capsearch.data.draft import survey
+from capsearch.data.fitting import fit
+from capsearch.data.options import SplitOptions
+from capsearch.data.tables import read_table
 from capsearch.errors import BadRequest
-from capsearch.listeners.columns import show_survey
+from capsearch.listeners.columns import show_prepared, show_survey
 
 ROWS = "".join(
     f"{n % 7}.5,{('red', 'green')[n % 2]},{n * 7},{('no', 'yes')[n % 3 == 0]}\n" for n in range(90)
@@ -88,3 +94,23 @@ def test_ten_thousand_columns_do_not_fill_the_terminal(tmp_path: Path) -> None:
     text = shown(path, "y")
     assert "more columns" in text
     assert len(text.splitlines()) < 200
+
+
+def prepared(columns: dict[str, Any]) -> str:
+    console = Console(record=True, width=80, file=StringIO())
+    show_prepared(console, fit(columns, SplitOptions(), columns))
+    return console.export_text()
+
+
+def test_the_columns_of_a_study_are_shown_as_they_were_found(table: Path) -> None:
+    text = prepared(read_table(table, drop=["store_id"]))
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [
+        ["size", "number"],
+        ["colour", "category"],
+        ["bought", "boolean"],
+    ]
+    assert "2 features" in text
+
+
+def test_plain_numbers_have_no_columns_to_show() -> None:
+    assert prepared({NUMBERS: np.ones((4, 3))}) == ""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from capsearch.data.columns import Column, Declared, Doubt, columns_of, look
 from capsearch.data.columns.values import named_id
+from capsearch.data.options import check
 from capsearch.data.preparation import Preparation, Settings
 from capsearch.data.table_options import TableOptions
 from capsearch.errors import BadRequest
@@ -25,7 +26,7 @@ def texts(values: Sequence[Any]) -> np.ndarray:
 
 def seen(values: Sequence[Any], name: str = "x", **data: Any) -> Column | Doubt:
     """What the ladder says of a column, with keys of [data] declared."""
-    options = TableOptions.parse({"path": "t.csv", "target": "none", **data})
+    options = check(TableOptions, {"path": "t.csv", "target": "none", **data})
     return look({name: texts(values)}, options.declared())[0]
 
 

@@ -14,6 +14,7 @@ import pytest
 from capsearch.data.columns import Column, columns_of
 from capsearch.data.draft import Survey, new_path, study_file, survey, write_new
 from capsearch.data.draft.size import size_for
+from capsearch.data.options import check
 from capsearch.data.table_options import TableOptions
 from capsearch.data.tables import read_table
 from capsearch.errors import BadRequest
@@ -182,9 +183,9 @@ def test_every_doubt_is_a_question_at_the_line_to_change(tmp_path: Path) -> None
     text = study_file(found, tmp_path)
     assert text.count("# QUESTION") == 1 + len(asked)
     with pytest.raises(BadRequest) as error:
-        columns_of(read_table(path), TableOptions.parse(_data(tomllib.loads(text))).declared())
+        columns_of(read_table(path), check(TableOptions, _data(tomllib.loads(text))).declared())
     assert len(error.value.mistakes) == len(asked)
-    options = TableOptions.parse(_data({"data": answered(text)}))
+    options = check(TableOptions, _data({"data": answered(text)}))
     columns = columns_of(read_table(path), options.declared())
     assert all(column.used for column in columns)
 
