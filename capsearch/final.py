@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 MODEL = "model.keras"
 BATCH = 1024  # rows that are made dense at a time
-LATER = (
-    "nothing was recorded. The choice stands, and the same command scores it when they are right"
-)
+UNSCORED = "no score was recorded; put the test rows right, and run the study again"
 PROOF_ROWS = 2_000  # of each split, at most
 
 
@@ -223,10 +221,10 @@ def score(study: str, folder: Path, data: Path, opening: Opening) -> dict[str, f
     try:
         rows = opened_rows(_sealed[study], data, opening)
     except BadRequest as error:
-        raise BadRequest(*error.mistakes, f"the test rows have no score: {LATER}") from error
+        raise BadRequest(*error.mistakes, UNSCORED) from error
     found = summary(_probabilities(model, rows), rows.y)
     if wrong := [name for name, value in found.items() if not isfinite(value)]:
-        raise CapsearchError(f"{', '.join(wrong)} of the test rows is no number: {LATER}")
+        raise CapsearchError(f"{', '.join(wrong)} of the test rows is no number: {UNSCORED}")
     return found
 
 

@@ -305,6 +305,13 @@ class ApartSource(ToySource):
         return replace(toy_raw("test"), split=None)
 
 
+class UntestedSource(ToySource):
+    """The same rows without those of the test split."""
+
+    def read(self) -> RawData:
+        return toy_raw("train", "validation")
+
+
 def toy_material(*, dense: bool = False) -> Material:
     """What the house makes of the toy source."""
     source = ToySource()
@@ -315,7 +322,7 @@ def toy_material(*, dense: bool = False) -> Material:
 def toy_study(spec: StudySpec | None = None, name: str = "toy", engine: str = PACKED) -> Study:
     """A study about the rows of `ToySource`."""
     rows = toy_material()
-    data = cache.profile_of(rows, fit(rows.part("train")[0], SplitOptions()))
+    data = cache.profile_of(rows, fit(rows.part("train")[0], SplitOptions(), rows.searched()))
     return replace(study_of(spec, name, engine), data=data)
 
 

@@ -34,6 +34,7 @@ def schedule(
     form: Annotated[
         str, typer.Option("--format", help="cron, systemd, kubernetes, slurm or airflow.")
     ],
+    override: Override = None,
     at: Annotated[str, typer.Option(help="When, as a cron expression.")] = "0 2 * * *",
     root: Root = ROOT,
     storage: Storage = None,
@@ -65,8 +66,9 @@ def schedule(
     from capsearch.schedule import ScheduleRequest, Times, render
     from capsearch.session import read_study
     from capsearch.spec import shipped
+    from capsearch.spec.overrides import placed
 
-    path = read_study(name)[0]
+    path = read_study(name, override)[0]
     request = ScheduleRequest.of(
         path,
         shipped=path in shipped().values(),
@@ -81,6 +83,7 @@ def schedule(
         threads=threads,
         machines=machines,
         data_volume=data_volume,
+        overrides=tuple(map(placed, override or ())),
     )
     print(render(form, request), end="")
 

@@ -4,6 +4,7 @@ A file that is named on a command line lies where the command runs, as everywher
 that is named in a study file lies beside that. So names of files are made absolute here.
 """
 
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,13 @@ def apply(table: dict[str, Any], said: Sequence[str]) -> None:
             mistakes.append(f"-o {each}: {'.'.join(keys[:-1])} is no table of the study file")
     if mistakes:
         raise BadRequest(*mistakes)
+
+
+def placed(said: str) -> str:
+    """The same for a command that runs in another folder."""
+    name, _, text = said.partition("=")
+    keys = tuple(name.strip().split("."))
+    return f"{name}={json.dumps(_value(keys, text))}" if keys in FILES else said
 
 
 def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:

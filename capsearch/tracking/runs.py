@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from capsearch.records import Estimate, Study, StudyRecord, TestScore, Trial
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
+FORBIDDEN = re.compile(r"[^\w. :-]", re.ASCII)  # in MLflow's names
 Measurement = tuple[str, float, int]  # key, value, step
 
 
@@ -69,6 +71,7 @@ def study_tags(study: Study) -> dict[str, str]:
 def study_params(study: Study) -> dict[str, str]:
     """The question, flattened to 'table.key'; at most 100, each at most 500 characters."""
     flat = dict(_flatten("", {k: v for k, v in study.question.items() if k != "baseline"}))
+    flat = {FORBIDDEN.sub("_", key)[:250]: value for key, value in flat.items()}
     baselines = {f"baseline.{b['name']}": json.dumps(b) for b in study.question["baseline"]}
     return {k: v[:500] for k, v in list((flat | baselines).items())[:100]}
 

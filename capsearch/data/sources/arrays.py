@@ -89,7 +89,7 @@ def _named(path: Path) -> dict[str, np.ndarray]:
         raise BadRequest(
             f"{path}: is no npz file. Legal: one npz file that holds x and y, or two files: x, y"
         )
-    with _reading(path), np.load(path, allow_pickle=False) as found:
+    with _reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as found:
         return {name: found[name] for name in found.files}
 
 
