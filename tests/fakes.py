@@ -348,7 +348,7 @@ def toy_material(*, dense: bool = False) -> Material:
 def toy_study(spec: StudySpec | None = None, name: str = "toy", engine: str = PACKED) -> Study:
     """A study about the rows of `ToySource`."""
     rows = toy_material()
-    data = cache.profile_of(rows, fit(rows.part("train")[0], SplitOptions(), rows.searched()))
+    data = cache.profile_of(rows, fit(rows.part("train").columns, SplitOptions(), rows.searched()))
     return replace(study_of(spec, name, engine), data=data)
 
 

@@ -140,7 +140,8 @@ def _array(name: str, values: Any, *, alone: bool, mistakes: list[str]) -> Any:
 def _vector(name: str, values: Any, mistakes: list[str]) -> np.ndarray | None:
     """Target, group, time, weight or split."""
     array = _plain(values)
-    if array.ndim != 1:
+    several = name == "target" and array.ndim == 2 and array.shape[1] > 1
+    if array.ndim != 1 and not several:
         told = f"; write {name}[:, 0]" if array.ndim == 2 and array.shape[1] == 1 else ""
         mistakes.append(
             f"data: the {name} has the shape {array.shape}, which must be (rows,){told}"
@@ -167,8 +168,10 @@ def _beside(beside: Mapping[str, np.ndarray | None]) -> Iterator[str]:
         other = [(i, v) for i, v in enumerate(split.tolist()) if v not in SPLITS]
         if other:
             yield f"data: split must be 'train', 'validation' or 'test': {named_rows(other)}"
-    if beside.get("weight") is not None:
-        yield "data: weights of rows are not used yet; leave them out"
+    if (weight := beside.get("weight")) is not None:
+        wrong = [(i, v) for i, v in enumerate(weight.tolist()) if not _is_weight(v)]
+        if wrong:
+            yield f"data: the weight must be a finite number, 0 or above: {named_rows(wrong)}"
 
 
 def _wrong(
@@ -209,6 +212,10 @@ def _plain(values: Any) -> np.ndarray:
         except (TypeError, ValueError):
             return array
     return array
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, bool | int | float) and 0.0 <= value <= LARGEST
 
 
 def _is_missing(value: Any) -> bool:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -119,10 +119,10 @@ def _make(folder: Path, rows: Material, options: DataOptions) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        fitted = fit(rows.part("train")[0], options, rows.searched())
+        fitted = fit(rows.part("train").columns, options, rows.searched())
         parts = (rows.part(split) for split in material.SEARCHED)
-        train, validation = (Rows(fitted.matrix(columns), y) for columns, y in parts)
-        data = SearchData(train, validation)
+        train, validation = (Rows(fitted.matrix(p.columns), p.y, p.weight) for p in parts)
+        data = SearchData(train, validation, rows.task)
         with _writing_to(folder.parent):
             _write(making, folder.name, data, fitted, profile_of(rows, fitted))
             _put(making, folder)
@@ -132,13 +132,17 @@ def _make(folder: Path, rows: Material, options: DataOptions) -> None:
 
 def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
     """What is known of the data."""
+    statistics, binary = rows.statistics, rows.task.kind == "binary"
     return DataProfile(
         source=rows.name,
         features=fitted.features,
         sizes=rows.sizes,
-        balance=rows.balance,
+        balance={name: told[0] for name, told in statistics.items()} if binary else {},
         duplicates=rows.duplicates,
         fingerprints=rows.fingerprints,
+        task=rows.task.describe(),
+        targets={} if binary else statistics,
+        weighted=rows.raw.weight is not None,
     )
 
 
@@ -162,8 +166,7 @@ def _write(making: Path, name: str, data: SearchData, fitted: Fitted, profile: D
     np.savez(making / ARRAYS, allow_pickle=False, **arrays)
     if task := data.task.describe():
         (making / TASK).write_text(json.dumps(task, indent=1))
-    told = replace(profile, task=task, weighted=data.train.weight is not None)
-    (making / PROFILE).write_text(json.dumps(asdict(told), indent=1))
+    (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
     manifest = {"folder": name, "files": _hashes(making)}
     (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
     making.chmod(0o755)  # a temporary folder is its maker's alone, prepared data is not

@@ -11,16 +11,27 @@ from typing import Any
 import numpy as np
 
 from capsearch.data import border, fingerprints
-from capsearch.data.labels import binary, labelled, texts_of
+from capsearch.data.labels import labelled
 from capsearch.data.options import DataOptions
 from capsearch.data.source import RawData, Source, blamed
 from capsearch.data.split import SPLITS, shared_keys, split_by_time, split_given, split_rows
+from capsearch.data.targets import Target, read_target
 from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
+from capsearch.tasks import Task
 
 Columns = Mapping[str, Any]
 SEARCHED = ("train", "validation")
-TRAINED = ("binary", None)  # tasks; None asks the labels, which must be of two classes then
+LEAST = 2  # rows of a split: one has no spread
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the rows: columns, targets as `Rows` holds them, and weights if they have any."""
+
+    columns: Columns
+    y: np.ndarray
+    weight: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -29,14 +40,24 @@ class Material:
 
     name: str
     raw: RawData
-    y: np.ndarray  # float32, shape (rows,): 0 or 1
-    labels: tuple[str, str]  # of 0 and of 1
+    target: Target  # how the target is read
+    values: np.ndarray  # what was read of it, one row each
     splits: Mapping[str, np.ndarray]  # 'train', 'validation', 'test': row numbers, sorted
     sealed: str | None = None  # hash of a file of test rows, which was not read
     _digests: list[bytes] = field(default_factory=list)
 
-    def part(self, split: str) -> tuple[Columns, np.ndarray]:
-        """Columns and labels of the training or validation rows."""
+    @cached_property
+    def task(self) -> Task:
+        """What is predicted, as the training rows tell of it."""
+        return self.target.task(self.values[self.splits["train"]])
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """What engines train on: float32, one row each."""
+        return self.target.y(self.values, self.task)
+
+    def part(self, split: str) -> Part:
+        """The training or validation rows."""
         assert split in SEARCHED
         return self._taken(self.splits[split])
 
@@ -44,8 +65,8 @@ class Material:
         """Columns of training and validation rows together."""
         return _Rows(self.raw.columns, _searched(self.splits))
 
-    def sealed_rows(self) -> tuple[Columns, np.ndarray]:
-        """Columns and labels of test rows that came with the others. For the seal alone.
+    def sealed_rows(self) -> Part:
+        """Test rows that came with the others. For the seal alone.
 
         Raises BadRequest for values that are not finite.
         """
@@ -76,24 +97,35 @@ class Material:
         return {name: len(rows) for name, rows in self.splits.items()}
 
     @property
-    def balance(self) -> dict[str, float]:
-        return {name: float(self.y[rows].mean()) for name, rows in self.splits.items()}
+    def statistics(self) -> dict[str, tuple[float, ...]]:
+        """Of each split's targets (`Task.statistics`)."""
+        return {
+            name: self.task.statistics(self.y[rows], self._weight(rows))
+            for name, rows in self.splits.items()
+        }
 
     @cached_property
     def duplicates(self) -> dict[str, int]:
         digests = self._digests
         return shared_keys({n: [digests[i] for i in rows] for n, rows in self.splits.items()})
 
-    def _taken(self, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
-        return _Rows(self.raw.columns, rows), self.y[rows]
+    def _taken(self, rows: np.ndarray) -> Part:
+        return Part(_Rows(self.raw.columns, rows), self.y[rows], self._weight(rows))
+
+    def _weight(self, rows: np.ndarray) -> np.ndarray | None:
+        weight = self.raw.weight
+        return None if weight is None else weight[rows].astype(np.float32)
 
     def _labelled(self, rows: np.ndarray) -> list[bytes]:
-        if border.are_texts(self.raw.columns):
+        """Digests of rows with their targets and weights."""
+        values, text, weight = self.values, self.target.text, self.raw.weight
+        if border.are_texts(self.raw.columns) and self.task.kind == "binary" and weight is None:
             texts = self.raw.columns[border.TEXTS]
-            return [fingerprints.text_digest(texts[i], self.y[i]) for i in rows]
-        labels = self.labels
+            return [fingerprints.text_digest(texts[i], values[i]) for i in rows]
+        beside = ["" if weight is None else f"\0{float(weight[i])!r}" for i in rows]
         return [
-            fingerprints.labelled_digest(self._digests[i], labels[int(self.y[i])]) for i in rows
+            fingerprints.labelled_digest(self._digests[i], text(values[i]) + more)
+            for i, more in zip(rows, beside, strict=True)
         ]
 
 
@@ -107,14 +139,13 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
         seal = getattr(source, "sealed", None)
         sealed = seal() if callable(seal) else None
     raw = border.checked(given)
-    if options.task not in TRAINED:
-        raise BadRequest(f"data.task: {options.task!r} cannot be trained yet. Legal: 'binary'")
     if options.unlabelled and len(kept := labelled(raw.target)) < len(raw.target):
         raw = _rows_of(raw, kept)
-    y, labels = binary(np.asarray(raw.target), options.labels)
+    target = read_target(np.asarray(raw.target), options)
+    values = target.values(np.asarray(raw.target))
     digests = fingerprints.row_digests(raw.columns)
-    splits = _split(raw, y, digests, options, apart=sealed is not None)
-    material = Material(name, raw, y, labels, splits, sealed, digests)
+    splits = _split(raw, target.strata(values), digests, options, apart=sealed is not None)
+    material = Material(name, raw, target, values, splits, sealed, digests)
     mistakes = [*_too_few(material), *_torn(material)]
     mistakes += border.wrong_values(raw.columns, _searched(splits))
     if mistakes:
@@ -143,44 +174,38 @@ def _searched(splits: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.sort(np.concatenate([splits[n] for n in SEARCHED if n in splits]))
 
 
-def labels_like(material: Material, target: np.ndarray) -> np.ndarray:
-    """0 and 1 for the labels of rows that were read later. Raises BadRequest for other labels."""
-    texts = texts_of(target, "target of the test rows")
-    if other := sorted({text for text in texts.tolist() if text not in material.labels}):
-        listed = some([quoted(text) for text in other])
-        raise BadRequest(
-            f"data: the test rows have labels that no training row has: {listed}. Known: "
-            f"{quoted(material.labels[0])}, {quoted(material.labels[1])}"
-        )
-    y: np.ndarray = (texts == material.labels[1]).astype(np.float32)
-    return y
+def targets_like(material: Material, target: np.ndarray) -> np.ndarray:
+    """`y` of rows that were read later. Raises BadRequest for targets of another kind."""
+    values = material.target.values(target, "target of the test rows")
+    return material.target.y(values, material.task)
 
 
 def _split(
-    raw: RawData, y: np.ndarray, digests: list[bytes], options: DataOptions, *, apart: bool
+    raw: RawData, strata: np.ndarray, digests: list[bytes], options: DataOptions, *, apart: bool
 ) -> dict[str, np.ndarray]:
     """Row numbers of each split: as given, by time, by group, or by chance."""
     shares = {n: s for n, s in options.shares.items() if n != "test" or not apart}
     if raw.split is None:
-        return _drawn(raw, y, digests, shares, options.seed)
+        return _drawn(raw, strata, digests, shares, options.seed)
     parts = split_given(raw.split)
     left = {name: share for name, share in shares.items() if name not in parts}
     if not left or "train" not in parts:
         return parts
     rows = parts["train"]
-    inner = _drawn(_rows_of(raw, rows), y[rows], [digests[i] for i in rows], left, options.seed)
+    mine = [digests[i] for i in rows]
+    inner = _drawn(_rows_of(raw, rows), strata[rows], mine, left, options.seed)
     parts |= {name: rows[numbers] for name, numbers in inner.items()}
     return {name: parts[name] for name in SPLITS if name in parts}
 
 
 def _drawn(
-    raw: RawData, y: np.ndarray, digests: list[bytes], shares: Mapping[str, float], seed: int
+    raw: RawData, strata: np.ndarray, digests: list[bytes], shares: Mapping[str, float], seed: int
 ) -> dict[str, np.ndarray]:
     if raw.time is not None:
         return split_by_time(raw.time, shares)
     if raw.group is not None:
-        return split_rows(raw.group.tolist(), np.zeros(len(y)), shares, seed)
-    return split_rows(digests, y, shares, seed)
+        return split_rows(raw.group.tolist(), np.zeros(len(strata)), shares, seed)
+    return split_rows(digests, strata, shares, seed)
 
 
 def _rows_of(raw: RawData, rows: np.ndarray) -> RawData:
@@ -193,20 +218,22 @@ def _rows_of(raw: RawData, rows: np.ndarray) -> RawData:
 
 
 def _too_few(material: Material) -> list[str]:
-    """Every split must have rows of both classes."""
+    """Every split must have rows, and the labels that it cannot do without."""
     mistakes = []
     wanted = [*SEARCHED, *(["test"] if "test" in material.splits else [])]
     total = sum(material.sizes.values())
     for name in wanted:
         rows = material.splits.get(name, np.array([], np.int64))
-        found = {material.labels[int(each)] for each in np.unique(material.y[rows])}
-        if len(rows) and (missing := [quoted(x) for x in material.labels if x not in found]):
+        if len(rows) < LEAST:
+            has = f"{len(rows) or 'none'} of the {total:,} rows"
+            mistakes.append(f"data: the {name} split has {has}; {LEAST} are the least")
+        elif missing := material.target.absent(material.values[rows], name):
             mistakes.append(
                 f"data: the {name} split has {len(rows):,} of {total:,} rows, and none with the "
-                f"label {' or '.join(missing)}"
+                f"label {' or '.join(map(quoted, missing))}"
             )
-        elif not len(rows):
-            mistakes.append(f"data: the {name} split has none of the {total:,} rows")
+        elif (weight := material.raw.weight) is not None and not weight[rows].any():
+            mistakes.append(f"data: every row of the {name} split has a weight of 0")
     return mistakes
 
 

@@ -13,14 +13,14 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
 
 
-def _two_labels(given: Any) -> Any:
-    """In the order of the classes: the negative one first."""
-    if not isinstance(given, list | tuple) or len(given) != 2:
-        raise ValueError("must be a list of two labels, that of the negative class first")
+def _labels(given: Any) -> Any:
+    """In the order of the classes; of two the negative one first."""
+    if not isinstance(given, list | tuple) or len(given) < 2:
+        raise ValueError("must be a list of two labels or more, of two the negative one first")
     if not all(isinstance(each, str | bool | int | float) for each in given):
         raise ValueError("must be texts, numbers or booleans")
-    if given[0] == given[1]:
-        raise ValueError(f"{given[0]!r} is given twice")
+    if twice := [each for place, each in enumerate(given) if each in given[:place]]:
+        raise ValueError(f"{twice[0]!r} is given twice")
     return tuple(given)
 
 
@@ -36,8 +36,9 @@ class DataOptions(BaseModel):
     validation: Share = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     task: TaskKind | None = None  # None: told by the labels, where they leave no doubt
-    labels: Annotated[tuple[Any, Any], BeforeValidator(_two_labels)] | None = None
-
+    labels: Annotated[tuple[Any, ...], BeforeValidator(_labels)] | None = None
+    class_weights: Literal["balanced"] | None = None  # every class counts the same in all
+    loss: Literal["squared", "huber"] | None = None  # of a regression; None: squared
     unlabelled: Literal["drop"] | None = None  # rows without a label; None: they are a mistake
 
     @property

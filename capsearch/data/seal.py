@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from capsearch.data import border, cache, material
-from capsearch.data.material import Material
+from capsearch.data.material import Material, Part
 from capsearch.data.options import DataOptions
 from capsearch.data.source import Rows, Source, blamed
 from capsearch.errors import BadRequest
@@ -33,12 +33,12 @@ def opened_rows(sealed: Sealed, folder: Path, opening: Opening) -> Rows:
     """
     assert opening.opened_at  # there is no other way to the rows than to have claimed them
     rows = sealed.rows
-    columns, y = rows.sealed_rows() if rows.sealed is None else _of_file(sealed)
-    return Rows(cache.preparation(folder).matrix(columns), y)
+    part = rows.sealed_rows() if rows.sealed is None else _of_file(sealed)
+    return Rows(cache.preparation(folder).matrix(part.columns), part.y, part.weight)
 
 
-def _of_file(sealed: Sealed) -> tuple[border.Columns, np.ndarray]:
-    """Columns and labels of test rows that lie apart, unchanged since the study began."""
+def _of_file(sealed: Sealed) -> Part:
+    """Test rows that lie apart, unchanged since the study began."""
     rows = sealed.rows
     with blamed(rows.name, "its test rows were read"):
         given = sealed.source.read_sealed()  # type: ignore[attr-defined] # it has them apart
@@ -47,4 +47,4 @@ def _of_file(sealed: Sealed) -> tuple[border.Columns, np.ndarray]:
     mistakes += border.wrong_values(raw.columns, np.arange(len(raw.target)))
     if mistakes:
         raise BadRequest(*mistakes)
-    return raw.columns, material.labels_like(rows, raw.target)
+    return Part(raw.columns, material.targets_like(rows, raw.target))

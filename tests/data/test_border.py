@@ -164,7 +164,7 @@ def test_labels_keep_their_names_and_numpy_scalars_are_numbers(
 ) -> None:
     options = SplitOptions(labels=said)
     found = material.read(Given(raw(target=target)), "given", options)
-    assert found.labels == labels
+    assert found.task.labels == labels
     assert set(np.unique(found.y)) == {0.0, 1.0}
     assert found.y.dtype == np.float32
 

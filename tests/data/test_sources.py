@@ -76,7 +76,10 @@ class TestBreastCancer(SourceContract):
     table: ClassVar = {"source": "sklearn", "name": "breast_cancer"}
 
     def test_its_classes_keep_their_names(self, ref: SourceRef) -> None:
-        assert material.read(ref.open(), ref.name, ref.options()).labels == ("benign", "malignant")
+        assert material.read(ref.open(), ref.name, ref.options()).task.labels == (
+            "benign",
+            "malignant",
+        )
 
 
 def profile(root: Path, **table: Any) -> DataProfile:
@@ -85,11 +88,15 @@ def profile(root: Path, **table: Any) -> DataProfile:
     return cache.prepare(ref.open(), ref.name, root, ref.options()).profile
 
 
-@pytest.mark.parametrize(("name", "classes"), [("digits", 10), ("wine", 3), ("diabetes", 214)])
-def test_tables_of_other_tasks_are_refused_in_words(name: str, classes: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "outputs"),
+    [("breast_cancer", "binary", 1), ("wine", "multiclass", 3), ("digits", "multiclass", 10),
+     ("diabetes", "regression", 1)],
+)  # fmt: skip
+def test_each_table_is_of_its_own_task(name: str, kind: str, outputs: int) -> None:
     ref = SourceRef({"source": "sklearn", "name": name})
-    with pytest.raises(BadRequest, match=f"two classes, not {classes}"):
-        material.read(ref.open(), ref.name, ref.options())
+    task = material.read(ref.open(), ref.name, ref.options()).task
+    assert (task.kind, task.outputs) == (kind, outputs)
 
 
 @pytest.mark.integration

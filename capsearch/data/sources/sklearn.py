@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from capsearch.data.options import SplitOptions, check
 from capsearch.data.source import RawData
@@ -26,9 +27,15 @@ FILES = {
 
 
 class TableOptions(SplitOptions):
-    """Which table."""
+    """Which table. Of digits the task is told, for their numbers could be amounts."""
 
     name: Literal["breast_cancer", "diabetes", "digits", "wine"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _digits_are_classes(cls, table: Any) -> Any:
+        known = isinstance(table, Mapping) and table.get("name") == "digits"
+        return {"task": "multiclass", **table} if known else table
 
 
 class Sklearn:

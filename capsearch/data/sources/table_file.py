@@ -79,6 +79,12 @@ class TableFile:
             if name in apart:
                 apart[name] = _in_order(name, beside[name], apart[name], options.declared())
         targets = [table.pop(name) for name in options.target]
+        if options.task == "regression":
+            declared = options.declared()
+            targets = [
+                _in_order("target", n, v, declared)
+                for n, v in zip(options.target, targets, strict=True)
+            ]
         target = targets[0] if len(targets) == 1 else np.stack(targets, axis=1)
         null = {text for name in options.target for text in options.declared().null_of(name)}
         if null:
