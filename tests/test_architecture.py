@@ -86,3 +86,9 @@ def test_help_and_usage_errors_need_no_slow_library(arguments: list[str]) -> Non
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_the_reader_of_raw_rows_stands_alone() -> None:
+    """It is copied beside kept models, where neither capsearch nor pandas is installed."""
+    used = imported(PACKAGE / "data" / "preparation" / "transform.py")
+    assert used - set(sys.stdlib_module_names) == {"numpy", "scipy"}

@@ -60,9 +60,13 @@ def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) ->
 
 @app.command(epilog="Example: capsearch data imdb")
 def data(name: Name, override: Override = None, cache: Cache = None) -> None:
-    """Show a study's data: sizes, balance, rows in two splits."""
+    """Show a study's data: sizes, balance, shared rows, columns."""
+    from capsearch.data.cache import preparation
+    from capsearch.listeners.columns import show_prepared
     from capsearch.listeners.tables import show_data
     from capsearch.session import prepared, read_study, source_of
 
     source = source_of(*read_study(name, override))
-    show_data(stderr(), prepared(source, cache_root(cache)).profile)
+    found = prepared(source, cache_root(cache))
+    show_data(stderr(), found.profile)
+    show_prepared(stderr(), preparation(found.folder))

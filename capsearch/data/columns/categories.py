@@ -32,7 +32,7 @@ def boolean_column(values: Values, _: Declared) -> Column | Doubt | None:
     for pair in PAIRS:
         if words == set(pair):
             spelled = "" if len(values.counts) == 2 else f", in {len(values.counts)} spellings"
-            why = f"all {values.known:,} values are {pair[0]} or {pair[1]}{spelled}"
+            why = f"{pair[0]} or {pair[1]}{spelled}"
             return values.column("boolean", why)
     said = f"words for yes and no are mixed: {worst(values.counts)}"
     name = values.name
@@ -42,11 +42,11 @@ def boolean_column(values: Values, _: Declared) -> Column | Doubt | None:
 def text_column(values: Values, declared: Declared) -> Column | None:
     """The column if its values are texts of several words, or codes that only name their rows."""
     if _names_rows(values) and values.name not in declared.keep:
-        why = f"{len(values.counts):,} different codes in {values.known:,} rows: left out"
+        why = f"{len(values.counts):,} codes in {values.known:,} rows"
         return values.column("id", why, used=False)
     words, share = values.words, len(values.counts) / values.known
     if (words >= 3.0 and share > 0.01) or (words >= 2.0 and share > 0.5):
-        why = f"{words:.1f} words in the mean, {len(values.counts):,} different texts"
+        why = f"{len(values.counts):,} texts of {words:.1f} words"
         return values.column("text", why)
     return None
 
@@ -61,7 +61,7 @@ def _names_rows(values: Values) -> bool:
 def category_column(values: Values) -> Column:
     """What is nothing else: one of some values."""
     different = len(values.counts)
-    why = f"{different:,} different values" if different > 1 else "one value, or none"
+    why = f"{different:,} values" if different > 1 else "one value, or missing"
     return values.column("category", why, note=_note(values))
 
 

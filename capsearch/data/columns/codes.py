@@ -45,7 +45,7 @@ def codes(values: Values, declared: Declared) -> Column | Doubt | None:
             return Doubt(values.name, said, lines)
         why = f"{begins}: codes"
     if values.unique >= UNIQUE and values.known >= ENOUGH and values.name not in declared.keep:
-        return values.column("id", f"{why}, nearly all different: left out", used=False)
+        return values.column("id", f"{why}, nearly all different", used=False)
     return values.column("category", why)
 
 
@@ -56,7 +56,7 @@ def id_of(values: Values, declared: Declared, numbers: Sequence[int]) -> Column 
     counting = counts_up(numbers)
     if values.unique >= UNIQUE and (values.named_id or counting):
         how = "number the rows" if counting else "are an id by their name"
-        why = f"whole numbers, nearly all different, that {how}: left out"
+        why = f"whole numbers, nearly all different, that {how}"
         return values.column("id", why, used=False)
     if values.named_id and len(values.counts) > 2:
         said = f"its name is that of a code, and it has {len(values.counts):,} different numbers"

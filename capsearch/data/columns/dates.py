@@ -34,7 +34,7 @@ def date_column(values: Values, declared: Declared) -> Column | Doubt | None:
             said += ", ".join(others)
             lines = (line("formats", name, each) for each in (form, *others))
             return Doubt(name, said, tuple(lines))
-        return values.column("date", f"all {values.known:,} values are dates: {form}", format=form)
+        return values.column("date", f"{values.known:,} dates, {form}", format=form)
     return _nearly(values, read)
 
 
@@ -50,7 +50,7 @@ def _declared(values: Values, form: str) -> Column | Doubt:
         )
         lines = (line("null", values.name, [*values.null, *sorted(misfits)[:5]]),)
         return Doubt(values.name, said + worst(misfits), lines)
-    return values.column("date", f"declared; all {values.known:,} values are {form}", format=form)
+    return values.column("date", f"declared; {values.known:,} dates, {form}", format=form)
 
 
 def _nearly(values: Values, read: dict[str, dict[str, int]]) -> Doubt | None:

@@ -12,7 +12,7 @@ EVERY = "*"  # in place of a column's name: all columns that are not named
 
 @dataclass(frozen=True)
 class Column:
-    """A column, its kind, and how its values are read.
+    """A column, its kind, and how its values are read. Those not `used` are left out.
 
     `format` is the format of dates ("ISO 8601", or one in the notation of strptime). `decimal`,
     `thousands` and `unit` are signs in numbers. `null` are the texts, beside the empty one, that

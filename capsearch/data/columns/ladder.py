@@ -6,7 +6,6 @@ names the values and the line to write.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from capsearch.data.columns.named import declared_column
 from capsearch.data.columns.numbers import number_column
 from capsearch.data.columns.typed import typed_column
 from capsearch.data.columns.values import Values
+from capsearch.data.tables.header import no_column
 from capsearch.errors import BadRequest
 
 Table = Mapping[str, np.ndarray]
@@ -55,9 +55,9 @@ def _column(name: str, array: np.ndarray, declared: Declared) -> Column | Doubt:
             return found
     values = Values.of(name, array, declared)
     if not values.known:
-        return values.column("constant", "no value at all: left out", used=False)
+        return values.column("constant", "no value at all", used=False)
     if len(values.counts) == 1 and not values.missing:
-        return values.column("constant", "always the same value: left out", used=False)
+        return values.column("constant", "always the same value", used=False)
     if name in declared.kinds or name in declared.formats:
         return declared_column(values, declared)
     for step in (boolean_column, number_column, date_column, text_column):
@@ -72,7 +72,5 @@ def _unknown_names(table: Table, declared: Declared) -> list[str]:
     for key, name in declared.named():
         if name in table or key == "drop":
             continue
-        near = get_close_matches(name, table, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        mistakes.append(f"data.{key}: no column {name!r} among the features.{hint}")
+        mistakes.append(no_column(key, name, table))
     return mistakes

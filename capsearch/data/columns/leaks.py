@@ -91,6 +91,17 @@ def adds_up(
     return (used, share) if share >= TOGETHER and len(used) > 1 else None
 
 
+def say_the_same(table: Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """Columns whose values go together one to one in every row, in groups: 'class' is 'pclass'."""
+    groups: dict[bytes, list[str]] = {}
+    for column in columns:
+        if column.used and column.kind != "text" and len(table[column.name]) >= LEAST:
+            texts = np.array([as_text(value) for value in table[column.name]])
+            _, first, place = np.unique(texts, return_index=True, return_inverse=True)
+            groups.setdefault(first[place].astype(np.int64).tobytes(), []).append(column.name)
+    return [tuple(names) for names in groups.values() if len(names) > 1]
+
+
 def _labels(target: np.ndarray) -> np.ndarray:
     """Floats stay; anything else becomes the number of its class."""
     if target.dtype.kind == "f":

@@ -24,7 +24,7 @@ def declared_column(values: Values, declared: Declared) -> Column | Doubt:
     if kind == "boolean":
         misfits = {t: n for t, n in values.counts.items() if t.casefold() not in BOOLEANS}
         return _none_fit(values, kind, misfits) if misfits else values.column(kind, "declared")
-    return values.column(kind, f"declared; {len(values.counts):,} different values")
+    return values.column(kind, f"declared; {len(values.counts):,} values")
 
 
 def _none_fit(values: Values, kind: str, misfits: dict[str, int]) -> Doubt:

@@ -49,8 +49,10 @@ def _sentinel(values: Values, numbers: Mapping[str, float]) -> Doubt | None:
 
 def _described(values: Values, spec: dict[str, Any], numbers: Mapping[str, float]) -> Column:
     different = sorted(set(numbers.values()))
-    why = f"all {values.known:,} values are numbers, {different[0]:g} to {different[-1]:g}"
-    zeros = sum(values.counts[text] for text, number in numbers.items() if number == 0.0)
+    why = f"{values.known:,} numbers, {different[0]:g} to {different[-1]:g}"
+    zeros = [text for text, number in numbers.items() if number == 0.0]
+    count = sum(values.counts[text] for text in zeros)
     whole = all(number.is_integer() for number in different)
-    note = few_note(values.name, len(different), whole=whole) or zero_note(different, zeros)
+    note = few_note(values.name, len(different), whole=whole)
+    note = note or zero_note(values.name, zeros, count, different)
     return values.column("number", why, note=note, **spec)

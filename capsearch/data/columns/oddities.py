@@ -3,6 +3,7 @@
 from capsearch.data.columns.doubt import Doubt, line, times
 from capsearch.data.columns.values import ENOUGH
 
+FEW_VALUES = 5  # of whole numbers, which may be codes
 SENTINELS = {9.0, *(10.0**n - 1 for n in range(2, 8))}
 
 
@@ -22,12 +23,12 @@ def sentinel_doubt(name: str, texts: list[str], count: int, low: float, high: fl
 
 def few_note(name: str, different: int, *, whole: bool) -> str:
     """What to think of whole numbers with few values: codes, perhaps."""
-    if not whole or different > 10:
+    if not whole or different > FEW_VALUES:
         return ""
     return f"only {different} values: {line('kinds', name, 'category')} if they are codes"
 
 
-def zero_note(different: list[float], zeros: int) -> str:
+def zero_note(name: str, texts: list[str], zeros: int, different: list[float]) -> str:
     """Zeros far below everything else may be missing values."""
     rest = [number for number in different if number != 0.0]
     if not zeros or len(rest) < ENOUGH or rest[0] < 0.0:
@@ -35,4 +36,7 @@ def zero_note(different: list[float], zeros: int) -> str:
     low, quarter, three = (rest[len(rest) * share // 100] for share in (1, 25, 75))
     if low <= three - quarter:
         return ""
-    return f"0 ({times(zeros)}) is far below the rest, most of it from {low:g}: missing?"
+    return (
+        f"0 ({times(zeros)}) is far below the rest, most of it from {low:g}: "
+        f"{line('null', name, texts)} if it means missing"
+    )

@@ -8,8 +8,18 @@ from capsearch.data.columns.doubt import Doubt, drop_line, line, worst
 from capsearch.data.columns.values import ALMOST, Values, almost
 from capsearch.data.preparation.transform import parse_number
 
-READINGS = [(",", ""), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (".", "’")]
-SIGNS = re.compile(r"([^\s0-9.,+'’-]{0,4})\s?[-+]?[0-9][0-9.,'’ \u00a0\u202f]*\s?([^\s0-9.,]{0,4})")
+READINGS = [
+    (".", ""),
+    (",", ""),
+    (".", ","),
+    (",", "."),
+    (".", " "),
+    (",", " "),
+    (".", "'"),
+    (".", "’"),
+]
+BEFORE, AFTER = r"[^\w\s.,+'’-]{1,2}|[A-Z]{3}", r"[^\s0-9.,]{1,4}"  # $ and EUR; %, kg and °C
+SIGNS = re.compile(f"({BEFORE})?\\s?[-+]?[0-9][0-9.,'’ \u00a0\u202f]*?\\s?({AFTER})?")
 
 
 def misfits_doubt(
@@ -33,7 +43,7 @@ def misfits_doubt(
 
 
 def _other_readings(values: Values, spec: Mapping[str, str], fitting: int) -> list[str]:
-    """Lines that make nearly all values numbers: those that do for most, with fewest changes."""
+    """Lines that make nearly all values numbers: those that do for most, with fewest signs."""
     base = (spec["decimal"], spec["thousands"])
     found = list[tuple[int, int, str]]()
     for unit in dict.fromkeys((spec["unit"], _commonest_unit(values))):
@@ -44,9 +54,10 @@ def _other_readings(values: Values, spec: Mapping[str, str], fitting: int) -> li
             if fit < ALMOST * values.known or fit <= fitting or some_without_unit(values, unit):
                 continue
             changes = [line(k, values.name, v) for k, v in other.items() if v != declared[k]]
-            found.append((-fit, len(changes), " and ".join(changes)))
+            signs = (decimal != ".") + (thousands != "") + (unit != "")
+            found.append((-fit, signs, " and ".join(changes)))
     best = min(found, default=(0, 0, ""))[:2]
-    return list(dict.fromkeys(said for fit, changes, said in found if (fit, changes) == best))
+    return list(dict.fromkeys(said for fit, signs, said in found if (fit, signs) == best))
 
 
 def _commonest_unit(values: Values) -> str:

@@ -46,7 +46,8 @@ def base(column: Column) -> dict[str, Any]:
 
 def _number(spec: dict[str, Any], train: np.ndarray, listed: np.ndarray, _: Settings) -> Learned:
     x = transform.numbers(spec, train)
-    missing = bool(np.isnan(transform.numbers(spec, listed)).any())
+    all_ = x if listed is train else transform.numbers(spec, listed)
+    missing = bool(np.isnan(all_).any())
     centre, scale = robust_scale(x[~np.isnan(x)])
     return {"centre": centre, "scale": scale, "missing": missing}, _named(spec, missing)
 

@@ -48,14 +48,12 @@ Block = np.ndarray | sparse.csr_matrix
 
 
 def transform(description: Spec, arrays: Arrays, table: Mapping[str, Any]) -> dict[str, Block]:
-    """Rows of a table as inputs of a network: {"x": float32, shape (rows, features)}.
+    """Rows of a table as inputs of a network: {"x": float32, (rows, features), dense or CSR}.
 
     Args:
         description, arrays: What `Preparation.as_files` gave, as JSON and npz give it back.
         table: Columns by name, one value a row: texts, or typed values. Others are ignored.
 
-    Returns:
-        Dense or CSR, as the description says.
     Raises:
         ValueError: For missing columns, and for values that cannot be read, with row (the first is
             1), column and value. Categories never seen and missing values are no errors.
@@ -182,7 +180,8 @@ def numbers(spec: Spec, values: np.ndarray) -> np.ndarray:
         return np.array(_each(spec, values, lambda t: parse_number(t, spec)), np.float64)
     x = values.astype(np.float64)
     for text in spec["null"]:
-        if (number := parse_number(text, spec)) is not None:
+        endless = float(text) if text in ("inf", "-inf") else None
+        if (number := endless or parse_number(text, spec)) is not None:
             x[x == number] = math.nan
     if len(far := np.flatnonzero(np.abs(x) > LARGEST)):
         where = f"row {far[0] + 1}, column {spec['name']!r}"
@@ -238,7 +237,7 @@ def squashed(x: np.ndarray, centre: float, scale: float) -> np.ndarray:
 
 def _with_missing(spec: Mapping[str, Any], shown: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Columns for a network, 0 where missing; one more says so, if training rows had such."""
-    filled = np.where(missing[:, None], 0.0, shown.reshape(len(missing), -1))
+    filled = np.where(missing[:, None], 0.0, shown if shown.ndim == 2 else shown[:, None])
     return np.column_stack([filled, missing] if spec["missing"] else [filled]).astype(np.float32)
 
 

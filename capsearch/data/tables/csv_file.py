@@ -34,10 +34,7 @@ def read_csv(path: Path, reading: Reading) -> dict[str, np.ndarray]:
     Raises BadRequest with every mistake.
     """
     check_text(path, head_of(path), reading.encoding)
-    try:
-        delimiter = reading.delimiter or delimiter_of(_sample(path, reading.encoding))
-    except Doubt as doubt:
-        raise BadRequest(f"{path}: {doubt}") from None
+    delimiter = _delimiter(path, reading)
     with _records(path, reading.encoding, delimiter) as records:
         try:
             first_line, first = next(records)
@@ -55,6 +52,20 @@ def read_csv(path: Path, reading: Reading) -> dict[str, np.ndarray]:
     if mistakes:
         raise BadRequest(*(f"{path}: {mistake}" for mistake in mistakes))
     return dict(zip(names, columns.arrays(), strict=True))
+
+
+def first_record(path: Path, reading: Reading) -> list[str]:
+    """The values of the first line, which may be names. Raises BadRequest."""
+    check_text(path, head_of(path), reading.encoding)
+    with _records(path, reading.encoding, _delimiter(path, reading)) as records:
+        return [text.strip() for text in next(records, (0, [""]))[1]]
+
+
+def _delimiter(path: Path, reading: Reading) -> str:
+    try:
+        return reading.delimiter or delimiter_of(_sample(path, reading.encoding))
+    except Doubt as doubt:
+        raise BadRequest(f"{path}: {doubt}") from None
 
 
 def _sample(path: Path, encoding: str) -> str:
@@ -98,7 +109,7 @@ class _Columns:
             return []
         found = ", ".join(f"line {line} has {width}" for line, width in self._ragged)
         more = f" and {self._wrong - SHOWN:,} more lines" if self._wrong > SHOWN else ""
-        told = f"{self.width} values expected, as in the first line, but {found}{more}"
+        told = f"{self.width} values in a row expected, as in line 1, but {found}{more}"
         if self._surplus == self.rows:
             told += (
                 ". Every row has one value more than the first line has names: write all of them, "

@@ -27,6 +27,14 @@ MAGIC = {
 }
 
 
+class WrongEncoding(BadRequest):
+    """A text that is written in another encoding; `likely` is worth trying."""
+
+    def __init__(self, mistake: str, likely: str) -> None:
+        super().__init__(mistake)
+        self.likely = likely
+
+
 def check_file(path: Path) -> None:
     """Raise BadRequest unless the path is that of an ordinary file which may be read."""
     try:
@@ -85,12 +93,12 @@ def check_text(path: Path, head: bytes, encoding: str) -> None:
     if encoding.startswith(("utf-16", "utf-32")):
         return
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadRequest(f'{path}: is written in UTF-16: write encoding = "utf-16"')
+        raise WrongEncoding(f'{path}: is written in UTF-16: write encoding = "utf-16"', "utf-16")
     if b"\0" in head:
         even, odd = head[0:2000:2].count(0), head[1:2000:2].count(0)
         if max(even, odd) > 0.2 * len(head[:2000]) > 4 * min(even, odd):
             kind = "utf-16-be" if even > odd else "utf-16-le"
-            raise BadRequest(f'{path}: looks like UTF-16: write encoding = "{kind}"')
+            raise WrongEncoding(f'{path}: looks like UTF-16: write encoding = "{kind}"', kind)
         raise BadRequest(f"{path}: is no text (it holds NUL bytes)")
 
 
@@ -106,7 +114,7 @@ def undecodable(path: Path, encoding: str, error: UnicodeError) -> BadRequest:
                 found = line[first.start : first.start + 1]
                 around = line[max(first.start - 12, 0) : first.start + 12].strip()
                 where = f"{path}: line {number}: byte 0x{found.hex()} is not {encoding}"
-                return BadRequest(where + _other_encodings(around))
+                return WrongEncoding(where + _other_encodings(around), "cp1252")
     return BadRequest(f"{path}: is not written in {encoding}")
 
 

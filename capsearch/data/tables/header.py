@@ -1,7 +1,8 @@
 """The names of a table's columns: those of a header, given ones, or c1, c2 ...; checked."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
 from capsearch.data.tables.dialect import values_in
 from capsearch.data.tables.reading import Reading
@@ -64,18 +65,31 @@ def check_names(names: Sequence[str], *, can_rename: bool) -> list[str]:
     if len(mistakes) > SHOWN:
         mistakes = [*mistakes[:SHOWN], f"and {len(mistakes) - SHOWN} more mistakes in names"]
     if mistakes and can_rename:
-        mistakes[-1] += f". Name them anew: {_renamed(names)}"
+        mistakes[-1] += f". Name them anew: {_told_names(names)}"
     return mistakes
 
 
-def _renamed(names: Sequence[str]) -> str:
-    if len(names) > LISTED:
-        return "header = true and names = [...], one for each column"
+def no_column(key: str, name: str, known: Collection[str]) -> str:
+    """What to say of a name in [data] that is none of the columns."""
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"data.{key}: no column {name!r}.{hint}"
+
+
+def renamed(names: Sequence[str]) -> tuple[str, ...]:
+    """The same names, each once, in print and not empty."""
     clean = [" ".join("".join(c if c.isprintable() else " " for c in n).split()) for n in names]
     clean = [name or f"c{place}" for place, name in enumerate(clean, 1)]
-    seen = Counter[str]()
-    for place, name in enumerate(clean):
-        seen[name] += 1
-        if seen[name] > 1:
-            clean[place] = f"{name}_{seen[name]}"
-    return f"header = true and names = {listed(*clean)}"
+    taken, fresh = Counter(clean), list[str]()
+    for name in clean:
+        new, number = name, 2
+        while new in fresh or (new != name and new in taken):
+            new, number = f"{name}_{number}", number + 1
+        fresh.append(new)
+    return tuple(fresh)
+
+
+def _told_names(names: Sequence[str]) -> str:
+    if len(names) > LISTED:
+        return "header = true and names = [...], one for each column"
+    return f"header = true and names = {listed(*renamed(names))}"

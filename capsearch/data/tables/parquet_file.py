@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from capsearch.data.tables.files import check_file
-from capsearch.data.tables.header import check_names
+from capsearch.data.tables.header import check_names, no_column
 from capsearch.errors import BadRequest
 
 EXACT = 2**53  # up to here a float holds every integer
@@ -29,7 +29,7 @@ def read_parquet(path: Path, drop: Collection[str] = ()) -> dict[str, np.ndarray
     """
     check_file(path)
     try:
-        with pq.ParquetFile(path, memory_map=True) as file:
+        with pq.ParquetFile(path) as file:
             return _columns(path, file, drop)
     except (pa.ArrowException, OSError, ValueError, UnicodeError) as error:
         first = (str(error).splitlines() or ["damaged"])[0]
@@ -39,6 +39,8 @@ def read_parquet(path: Path, drop: Collection[str] = ()) -> dict[str, np.ndarray
 def _columns(path: Path, file: pq.ParquetFile, drop: Collection[str]) -> dict[str, np.ndarray]:
     fields = list(file.schema_arrow)
     mistakes = check_names([field.name for field in fields], can_rename=False)
+    names = [field.name for field in fields]
+    mistakes += [no_column("drop", name, names) for name in drop if name not in names]
     fields = [field for field in fields if field.name not in drop]
     mistakes += [told for field in fields if (told := _refused(field))]
     if not fields:

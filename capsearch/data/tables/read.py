@@ -8,6 +8,7 @@ import numpy as np
 
 from capsearch.data.tables.csv_file import read_csv
 from capsearch.data.tables.files import PARQUET, head_of
+from capsearch.data.tables.header import no_column
 from capsearch.data.tables.reading import Reading
 from capsearch.errors import BadRequest
 
@@ -31,7 +32,7 @@ def read_table(
         paths: One file, or several with the same columns in any order.
         form: What the files are; None: what their first bytes say.
         reading: How a CSV file is to be read.
-        drop: Columns that are not wanted, whatever they hold; names of others are ignored.
+        drop: Columns that are not wanted, whatever they hold; each must be there.
 
     Returns:
         Of a CSV file arrays of `str` (dtype object, "" for nothing); of a Parquet file arrays of
@@ -64,7 +65,10 @@ def _read_file(
         from capsearch.data.tables.parquet_file import read_parquet  # Arrow takes time to load
 
         return read_parquet(path, drop)
-    return {name: x for name, x in read_csv(path, reading).items() if name not in drop}
+    table = read_csv(path, reading)
+    if unknown := [name for name in drop if name not in table]:
+        raise BadRequest(*(f"{path}: {no_column('drop', name, table)}" for name in unknown))
+    return {name: x for name, x in table.items() if name not in drop}
 
 
 Named = tuple[Path, Mapping[str, np.ndarray]]
