@@ -63,9 +63,7 @@ class Material:
     @cached_property
     def content(self) -> str:
         """Names training and validation rows by their content and their order."""
-        return fingerprints.in_order(
-            digest for name in SEARCHED for digest in self._labelled[name]
-        )
+        return fingerprints.in_order(digest for name in SEARCHED for digest in self._labelled[name])
 
     @property
     def sizes(self) -> dict[str, int]:
