@@ -18,7 +18,8 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
 
     Raises BadRequest for labels that are missing, infinite, or of several kinds.
     """
-    kinds = [_kind(value) for value in target.tolist()]
+    values = _values(target)
+    kinds = list(map(_kind, values))
     found = sorted(set(kinds) - {"missing"})
     mistakes = []
     if not target.size or not found:
@@ -37,12 +38,12 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
         )
     if mistakes:
         raise BadRequest(*mistakes)
-    return np.array([_text(value) for value in target.tolist()], object)
+    return np.array(list(map(_text, values)), object)
 
 
 def labelled(target: np.ndarray) -> np.ndarray:
     """Numbers of the rows that have a label; of several, all of them."""
-    known = np.array([_kind(value) != "missing" for value in target.ravel().tolist()], bool)
+    known = np.array([_kind(value) != "missing" for value in _values(target.ravel())], bool)
     return np.flatnonzero(known.reshape(len(target), -1).all(axis=1))
 
 
@@ -99,7 +100,7 @@ def classes(
 def numbers_of(target: np.ndarray, name: str = "target") -> np.ndarray:
     """Amounts: float64, shape (rows,). Raises BadRequest for what is no finite number."""
     found, missing, other = np.empty(len(target)), list[int](), list[int]()
-    for row, value in enumerate(target.tolist()):
+    for row, value in enumerate(_values(target)):
         kind = _kind(value)
         number = parse_number(value.strip(), {}) if kind == "s" else value
         if kind == "missing":
@@ -123,6 +124,11 @@ def _missing(target: np.ndarray, rows: Sequence[int], name: str) -> str:
         f"data: the {name} is missing in {len(rows):,} of {len(target):,} rows: "
         f'{_rows(target, rows)}. To leave these out, write in [data]: unlabelled = "drop"'
     )
+
+
+def _values(target: np.ndarray) -> list[Any]:
+    """As Python's own values, NumPy scalars in an array of objects, too."""
+    return [v.item() if isinstance(v, np.generic) else v for v in target.tolist()]
 
 
 def _kind(value: Any) -> str:

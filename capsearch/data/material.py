@@ -78,18 +78,13 @@ class Material:
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 over each split's rows and labels, whatever their order."""
-        found = {
-            name: fingerprints.fingerprint(self._labelled(rows))
-            for name, rows in self.splits.items()
-        }
+        found = {name: fingerprints.fingerprint(each) for name, each in self._labelled.items()}
         return found if self.sealed is None else found | {"test": self.sealed}
 
     @cached_property
     def content(self) -> str:
         """Names training and validation rows by their content and their order."""
-        return fingerprints.in_order(
-            digest for name in SEARCHED for digest in self._labelled(self.splits[name])
-        )
+        return fingerprints.in_order(digest for name in SEARCHED for digest in self._labelled[name])
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -116,8 +111,12 @@ class Material:
         weight = self.raw.weight
         return None if weight is None else weight[rows].astype(np.float32)
 
-    def _labelled(self, rows: np.ndarray) -> list[bytes]:
-        """Digests of rows with their targets and weights."""
+    @cached_property
+    def _labelled(self) -> dict[str, list[bytes]]:
+        """Of each row with its target and weight, by split."""
+        return {name: self._of(rows) for name, rows in self.splits.items()}
+
+    def _of(self, rows: np.ndarray) -> list[bytes]:
         values, text, weight = self.values, self.target.text, self.raw.weight
         if border.are_texts(self.raw.columns) and self.task.kind == "binary" and weight is None:
             texts = self.raw.columns[border.TEXTS]
