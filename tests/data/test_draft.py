@@ -293,7 +293,7 @@ def test_the_path_is_told_as_the_study_file_sees_it(tmp_path: Path) -> None:
 def test_small_files_made_of_trouble_end_in_a_table_or_in_one_message(tmp_path: Path) -> None:
     """Ten thousand of them: python -m tests.bench.fuzz_csv."""
     ends = set()
-    for seed in range(20_000, 20_400):
+    for seed in range(20_000, 20_250):
         path = tmp_path / "fuzz.csv"
         path.write_bytes(made(seed))
         ends.add(ending(path))

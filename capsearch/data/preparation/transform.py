@@ -266,7 +266,10 @@ def _category(spec: Spec, values: np.ndarray, _: Arrays) -> Block:
     null, other = {"", *spec["null"]}, spec["rare"]
     place: dict[str, int | None] = {text: i for i, text in enumerate(spec["values"])}
     place |= dict.fromkeys(null, spec["absent"])
-    found = [place.get(as_text(value), other) for value in values]
+    numbers_ = [text for text in spec["values"] if number_pattern(".", "").fullmatch(text)]
+    typed = {as_text(float(text)): place[text] for text in numbers_}  # '02100' read as 2100
+    texts = [(as_text(value), isinstance(value, str)) for value in values]
+    found = [place.get(t, other if said else typed.get(t, other)) for t, said in texts]
     hot = [(row, at) for row, at in enumerate(found) if at is not None]
     rows, columns = np.array(hot, np.int32).reshape(-1, 2).T
     ones = np.ones(len(hot), np.float32)
