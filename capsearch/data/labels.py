@@ -16,7 +16,8 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
 
     Raises BadRequest for labels that are missing, infinite, or of several kinds.
     """
-    kinds = [_kind(value) for value in target.tolist()]
+    values = _values(target)
+    kinds = list(map(_kind, values))
     found = sorted(set(kinds) - {"missing"})
     mistakes = []
     if not target.size or not found:
@@ -38,12 +39,12 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
         )
     if mistakes:
         raise BadRequest(*mistakes)
-    return np.array([_text(value) for value in target.tolist()], object)
+    return np.array(list(map(_text, values)), object)
 
 
 def labelled(target: np.ndarray) -> np.ndarray:
     """Numbers of the rows that have a label."""
-    return np.flatnonzero([_kind(value) != "missing" for value in target.tolist()])
+    return np.flatnonzero([_kind(value) != "missing" for value in _values(target)])
 
 
 def binary(
@@ -85,6 +86,11 @@ def binary(
             f"data: the {name} of a binary task must have two classes, not {len(found):,}: {listed}"
         )
     return (texts == pair[1]).astype(np.float32), (pair[0], pair[1])
+
+
+def _values(target: np.ndarray) -> list[Any]:
+    """As Python's own values, NumPy scalars in an array of objects, too."""
+    return [v.item() if isinstance(v, np.generic) else v for v in target.tolist()]
 
 
 def _kind(value: Any) -> str:

@@ -16,7 +16,7 @@ from capsearch.data import cache, material
 from capsearch.data.fitting import Words
 from capsearch.data.options import SplitOptions
 from capsearch.data.source import RawData, SourceRef, installed
-from capsearch.data.sources import keras_imdb, movie_reviews
+from capsearch.data.sources import keras, keras_imdb, movie_reviews
 from capsearch.data.text import multi_hot, vocabulary_of
 from capsearch.errors import BadRequest
 from capsearch.records import DataProfile
@@ -34,7 +34,7 @@ def fake_download() -> tuple[keras_imdb.Reviews, keras_imdb.Reviews]:
 
     def reviews(count: int) -> keras_imdb.Reviews:
         drawn = [rng.integers(1, 400, 30).tolist() for _ in range(count - 5)]
-        texts = keras_imdb.as_texts(drawn + drawn[:5])
+        texts = keras.as_texts(drawn + drawn[:5])
         return texts, [float(i % 2) for i in range(count - 5)] + [float(i % 2) for i in range(5)]
 
     return reviews(200), reviews(50)
@@ -70,6 +70,23 @@ class TestRottenTomatoes(TextContract):
 
 class TestKerasImdb(TextContract):
     table: ClassVar = {"source": "keras_imdb", **SMALL}
+
+
+class TestKeras(SourceContract):
+    """Pictures of two classes, as Keras would bring them."""
+
+    table: ClassVar = {"source": "keras", "name": "mnist"}
+
+    @pytest.fixture(autouse=True)
+    def offline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        x = np.random.default_rng(0).integers(0, 255, (120, 4, 4), np.uint8)
+        y = np.arange(120, dtype=np.uint8) % 2
+        monkeypatch.setattr(keras, "download", lambda _: ((x[:90], y[:90]), (x[90:], y[90:, None])))
+
+    def test_its_test_split_is_official_and_its_pictures_are_rows(self, ref: SourceRef) -> None:
+        found = material.read(ref.open(), ref.name, ref.options())
+        assert found.splits["test"].tolist() == list(range(90, 120))
+        assert found.raw.columns["x"].shape == (120, 16)
 
 
 class TestBreastCancer(SourceContract):
@@ -223,13 +240,14 @@ def test_without_a_network_keras_imdb_soon_says_what_to_do(
             proxy.listen()
         monkeypatch.setenv("KERAS_HOME", str(tmp_path))
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        monkeypatch.setattr(keras_imdb, "TIMEOUT", 0.5)
+        monkeypatch.setattr(keras, "TIMEOUT", 0.5)
         with pytest.raises(BadRequest) as caught:
             keras_imdb.download()
     message = str(caught.value)
     assert message.startswith("data.source: keras_imdb could not be downloaded (")
     assert "needs the internet once" in message
-    assert f"SHA-256 {keras_imdb.SHA256} at {tmp_path / 'datasets' / 'imdb.npz'}" in message
+    assert f"SHA-256 {keras_imdb.SHA256} there as imdb.npz" in message
+    assert str(tmp_path / "datasets") in message
     assert "use the source 'imdb'" in message
 
 
@@ -238,13 +256,14 @@ def test_keras_gives_every_word_under_its_own_number(tmp_path: Path) -> None:
     code = """
 import importlib, json, sys
 import numpy as np
-from capsearch.data.sources import keras_imdb
+from capsearch.data.sources import keras
 imdb = importlib.import_module("keras.src.datasets.imdb")
 reviews = np.empty(2, object)
 reviews[:] = [[1, 5, 9], [2, 3]]
 np.savez(sys.argv[1], x_train=reviews, y_train=np.array([0, 1]), x_test=reviews, y_test=np.ones(2))
 imdb.get_file = lambda **_: sys.argv[1]
-json.dump(keras_imdb._load(1.0), open(sys.argv[2], "w"))
+found = [[keras.as_texts(x), y.tolist()] for x, y in keras.load("imdb", 1.0)]
+json.dump(found, open(sys.argv[2], "w"))
 """
     answer = tmp_path / "answer.json"
     run = [sys.executable, "-c", code, str(tmp_path / "imdb.npz"), str(answer)]
