@@ -203,6 +203,20 @@ def test_the_target_is_asked_for_where_nobody_names_it(tmp_path: Path) -> None:
         survey(path, "labl")
 
 
+def test_labels_that_are_none_are_asked_for_and_settled(tmp_path: Path) -> None:
+    def row(n: int) -> Sequence[object]:
+        return RANDOM.random(), RANDOM.choice(["", "?", *range(60)])
+
+    path = csv(tmp_path, "x,y", row)
+    found = survey(path, "y")
+    assert "unlabelled" not in found.questions[0].said
+    text = study_file(found, tmp_path)
+    data = answered(text)
+    assert (data["null"], data["unlabelled"]) == ({"y": ["?"]}, "drop")
+    declared = check(TableOptions, _data({"data": data})).declared()
+    assert columns_of({"x": read_table(path)["x"]}, declared)
+
+
 def test_another_encoding_is_read_and_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = "".join(f"{pick(('Köln', 'Bonn'))},{n % 2}\n" for n in range(50))

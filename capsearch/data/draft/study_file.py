@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
 
+from capsearch.data.columns.target import UNLABELLED
 from capsearch.data.columns.values import named_id
 from capsearch.data.draft.opening import Question
 from capsearch.data.draft.size import Size, size_for
@@ -76,8 +77,11 @@ def _data(survey: Survey, folder: Path) -> Iterator[str]:
 
 def _asked(number: int, question: Question, said: Sequence[str]) -> Iterator[str]:
     yield from _comment(f"QUESTION {number}: {question.said}")
-    lines = [line for choice in question.lines for line in choice.split("\n")]
-    yield from (f"#{line}" for line in lines if line not in said and line[:4] != "drop")
+    choices = [choice.split("\n") for choice in question.lines if not choice.startswith("drop")]
+    for place, choice in enumerate(choices):
+        if place:
+            yield "# or"
+        yield from (f"#{line}" for line in choice if line not in said)
 
 
 def _said(survey: Survey, folder: Path) -> Iterator[str]:
@@ -91,6 +95,9 @@ def _said(survey: Survey, folder: Path) -> Iterator[str]:
         yield _beside(f"task = {quoted(survey.answer.task)}", why)
     else:
         yield TASK
+    if survey.answer.missing:
+        yield from _comment(f"{survey.answer.missing:,} rows have no label; they are left out:")
+        yield UNLABELLED
     yield _beside("validation = 0.2", "of the rows")
     yield _beside("test = 0.2", "looked at once, at the very end; 0: no test at all")
     yield _beside("seed = 0", "of the split")
