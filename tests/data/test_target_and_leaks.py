@@ -135,3 +135,8 @@ def test_columns_that_say_the_same_are_grouped() -> None:
     words = {"S": "Southampton", "C": "Cherbourg", "Q": "Queenstown"}
     made, columns = table(short=short, long=texts([words[each] for each in short]), other=LABELS)
     assert say_the_same(made, columns) == [("short", "long")]
+
+
+def test_no_label_at_all_gives_nothing_away() -> None:
+    columns = columns_of({"x": texts(["a", "b"] * 5)})
+    assert leaks({"x": texts([])}, columns, texts([])) == []

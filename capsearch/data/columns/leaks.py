@@ -46,7 +46,7 @@ def leaks(table: Table, columns: Sequence[Column], target: np.ndarray) -> list[L
         if scored and score < NEARLY:
             continue
         mine = np.array([as_text(value) for value in table[column.name][rows]], object)
-        if bool((mine == texts).all()):
+        if len(mine) and bool((mine == texts).all()):
             found.append(Leak(column.name, "equal to the target in every row", 1.0))
         elif score >= NEARLY:
             why = f"alone it takes away {score:.1%} of the error of knowing nothing"

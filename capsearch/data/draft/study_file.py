@@ -133,7 +133,7 @@ def _hints(survey: Survey) -> Iterator[str]:
     for column in [c for c in used if named_id(c.name)][:1]:
         yield from _comment("Rows that belong together are never in two splits with:")
         yield f"#group = {quoted(column.name)}"
-    for column in [c for c in survey.columns if c.kind == "id"]:
+    for column in [c for c in survey.columns if c.kind == "id" and c.name not in survey.left_out]:
         yield from _comment(f"{column.name}: {column.why}. To use it:")
         yield f"#keep = {listed(column.name)}"
 

@@ -288,7 +288,7 @@ def _text(spec: Spec, values: np.ndarray, arrays: Arrays) -> Block:
         if idf is None:
             continue
         weights = [counts[at] * idf[at] for at in found]
-        length = math.sqrt(sum(weight * weight for weight in weights))
+        length = math.sqrt(math.fsum(w * w for w in weights))  # Pythons differ in their sum()
         data += [weight / length for weight in weights]
     filled = np.ones(len(columns)) if idf is None else np.array(data)
     parts = (filled.astype(np.float32), np.array(columns, np.int32), np.array(ends, np.int32))
