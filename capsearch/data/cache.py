@@ -19,7 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from capsearch.data import material
-from capsearch.data.fitting import Fitted, fit, from_files
+from capsearch.data.columns import leaks
+from capsearch.data.fitting import Fitted, Table, fit, from_files, table_of
 from capsearch.data.material import Material
 from capsearch.data.options import DataOptions, SplitOptions
 from capsearch.data.source import Rows, SearchData, Source
@@ -143,7 +144,18 @@ def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
         task=rows.task.describe(),
         targets={} if binary else statistics,
         weighted=rows.raw.weight is not None,
+        leaks=_leaks(rows, fitted),
     )
+
+
+def _leaks(rows: Material, fitted: Fitted) -> dict[str, str] | None:
+    """Columns that give the target away, by the rows that a search sees; None without columns."""
+    if not isinstance(fitted, Table):
+        return None
+    columns = [column for column in fitted.columns if column.used]
+    table = table_of(rows.searched())
+    found = [leak for each in rows.searched_targets() for leak in leaks(table, columns, each)]
+    return {leak.column: leak.why for leak in found}
 
 
 @contextmanager

@@ -65,6 +65,15 @@ class Material:
         """Columns of training and validation rows together."""
         return _Rows(self.raw.columns, _searched(self.splits))
 
+    def searched_targets(self) -> list[np.ndarray]:
+        """Of the same rows, shape (rows,): labels, or amounts; of several labels, each."""
+        values, kind = self.values[_searched(self.splits)], self.task.kind
+        if kind == "regression":
+            return [values]
+        if kind == "multilabel":
+            return list(values.astype(np.int64).T)
+        return [np.array(self.task.labels, object)[values.astype(np.int64)]]
+
     def sealed_rows(self) -> Part:
         """Test rows that came with the others. For the seal alone.
 

@@ -124,6 +124,7 @@ class DataProfile:
     targets: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Of each split's targets, `Task.statistics`; empty where `balance` says it."""
     weighted: bool = False  # whether rows have weights of their own
+    leaks: dict[str, str] | None = None  # column: why it gives the target away; None: no columns
 
     def statistics(self, split: str) -> tuple[float, ...]:
         """Of a split's targets; of a binary task the share of the positive class."""

@@ -29,7 +29,7 @@ class PolarsLike:
 def test_a_frame_is_a_table_with_its_types(tmp_path: Path, frame: Any) -> None:
     found = read(handed.data_table(frame, "good", tmp_path, **DROP))
     assert set(found.raw.columns) == {"age", "town"}
-    assert found.labels == ("no", "yes")
+    assert found.task.labels == ("no", "yes")
     assert (found.y == Y).all()
 
 

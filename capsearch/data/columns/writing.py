@@ -55,7 +55,7 @@ def _other_readings(values: Values, spec: Mapping[str, str], fitting: int) -> li
                 continue
             changes = [line(k, values.name, v) for k, v in other.items() if v != declared[k]]
             signs = (decimal != ".") + (thousands != "") + (unit != "")
-            found.append((-fit, signs, " and ".join(changes)))
+            found.append((-fit, signs, "\n".join(changes)))
     best = min(found, default=(0, 0, ""))[:2]
     return list(dict.fromkeys(said for fit, signs, said in found if (fit, signs) == best))
 

@@ -74,11 +74,11 @@ def survey(path: Path, target: str | None = None, delimiter: str | None = None) 
         raise BadRequest(f"--target {name!r}: no such column. Columns: {', '.join(near)}")
     if target is None:
         said = f"which column is to be predicted? {name!r} is taken for now"
-        questions.insert(0, Question(said, (f"target = {quoted(name)}",)))
+        questions.append(Question(said, (f"target = {quoted(name)}",), key="target"))
     labels = table.pop(name)
     answer = target_of(name, labels)
     if answer.task is None:
-        questions.append(Question(f"target {name!r}: {answer.why}", answer.lines))
+        questions.append(Question(f"target {name!r}: {answer.why}", answer.lines, key="task"))
     found = look(table, Declared())
     doubts = [each for each in found if isinstance(each, Doubt)]
     questions += [Question(f"column {d.column!r}: {d.said}", d.lines, d.column) for d in doubts]
