@@ -15,7 +15,7 @@ from capsearch.report import facts
 from capsearch.selection import shown
 from capsearch.storage import StudyRow
 from capsearch.tasks import task_of
-from capsearch.tasks.words import cut_at, listed, target_cells, target_columns, tested
+from capsearch.tasks.words import cut_at, listed, score_of, target_cells, target_columns
 from capsearch.words import clock, minute, network
 
 if TYPE_CHECKING:  # the driver does not need it
@@ -174,7 +174,7 @@ def _tested(record: StudyRecord) -> str:
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"
         )
     task = task_of(record.study.data.task)
-    score, text = tested(test, task), task.headline.text
+    score, text = score_of(test, task), task.headline.text
     return (
         f"{task.headline.title} {text(score.value)} (95% interval {text(score.low)} to "
         f"{text(score.high)}), loss {test.loss:.4f} ({test.loss_low:.4f} to "

@@ -10,7 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 from capsearch.families.dense import settings_of
 from capsearch.records import DataProfile, Estimate, Study, StudyRecord, Trial
 from capsearch.tasks import task_of
-from capsearch.tasks.words import shown, tested
+from capsearch.tasks.words import score_of, shown
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
@@ -115,7 +115,7 @@ def note_of(record: StudyRecord) -> str:
     chosen, test = record.choice.selected, record.test
     assert test is not None
     task = task_of(record.study.data.task)
-    name, score = task.headline.name, tested(test, task)
+    name, score = task.headline.name, score_of(test, task)
     doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
         f"**Selected: {network(chosen.candidate.units)}, {chosen.parameters:,} parameters** "
