@@ -251,15 +251,15 @@ def toy_rows(count: int, features: int = 20, seed: int = 0, *, dense: bool = Fal
 
 def targets_of(task: Task, raw: np.ndarray) -> np.ndarray:
     """What a network that gives these raw values would be right about, float32."""
-    match task.kind:
-        case "multiclass":
-            return raw.argmax(axis=1).astype(np.float32)
-        case "multilabel":
-            return (raw > 0).astype(np.float32)
-        case "regression":
-            return (raw[:, 0] / raw.std()).astype(np.float32)
-        case _:
-            return (raw[:, 0] > np.quantile(raw, 0.6)).astype(np.float32)
+    found: Any = raw[:, 0] > np.quantile(raw, 0.6)
+    if task.kind == "multiclass":
+        found = raw.argmax(axis=1)
+    elif task.kind == "multilabel":
+        found = raw > 0
+    elif task.kind == "regression":
+        found = raw[:, 0] / raw.std()
+    y: np.ndarray = found.astype(np.float32)
+    return y
 
 
 def task_data(task: Task, *, dense: bool, weighted: bool = False) -> SearchData:

@@ -97,17 +97,17 @@ def ladder(space: Space, rungs: int) -> tuple[int, ...]:
     """The edges of at most `rungs` bands, equal on a log scale, from the smallest size on.
 
     A linear model has a rung of its own below them: it is another kind of model than the networks
-    of nearly its size, which would take most of its tries. With several outputs it is larger than
-    narrow networks, and one of its band. A band in which draws find no candidate
-    is joined to the next, so small spaces have fewer rungs.
+    of nearly its size, which would take most of its tries. With several outputs narrow networks are
+    smaller than it, and it shares the rung that its size belongs to: it is drawn by its depth. A
+    band in which draws find no candidate is joined to the next, so small spaces have fewer rungs.
     """
     depths = range(space.layers.low, space.layers.high + 1)
     top = max(space._size((), depth, "high") for depth in depths) + 1
     smallest = [space._size((), depth, "low") for depth in depths]
     least, below = min(smallest), list[int]()
-    hidden = [size for depth, size in zip(depths, smallest, strict=True) if depth]
-    if rungs > 1 and hidden and least < min(hidden):
-        below, least, rungs = smallest[:1], min(hidden), rungs - 1
+    first = space.layers.low == 0 < space.layers.high and smallest[0] < min(smallest[1:])
+    if rungs > 1 and first:
+        below, least, rungs = smallest[:1], min(smallest[1:]), rungs - 1
     ratio = (top / least) ** (1 / rungs)
     inner = [round(least * ratio**r) for r in range(1, rungs)]
     edges = [*below, least]

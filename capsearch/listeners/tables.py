@@ -16,7 +16,7 @@ from capsearch.report import facts
 from capsearch.selection import judge_of, shown
 from capsearch.storage import StudyRow
 from capsearch.tasks import task_of
-from capsearch.tasks.words import cut_at, listed, target_cells, target_columns, tested
+from capsearch.tasks.words import cut_at, listed, score_of, target_cells, target_columns
 from capsearch.words import clock, minute, network
 
 WIDTH = 15  # of "0.2720 ± 0.0074": what heads such a column is no wider
@@ -184,7 +184,7 @@ def _tested(record: StudyRecord) -> str:
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"
         )
     task = task_of(record.study.data.task)
-    score, text = tested(test, task), task.headline.text
+    score, text = score_of(test, task), task.headline.text
     return (
         f"{task.headline.title} {text(score.value)} (95% interval {text(score.low)} to "
         f"{text(score.high)}), loss {test.loss:.4f} ({test.loss_low:.4f} to "

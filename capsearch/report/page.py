@@ -84,7 +84,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         judge=judge_of(record),
         task=task,
         headline_figure=task.headline,
-        score=words.tested(record.test, task) if record.test else None,
+        score=words.score_of(record.test, task) if record.test else None,
         metrics=facts.figures(record),
         cut=words.cut_at(task, record.decision.threshold),
         titles=words.TITLES,

@@ -44,7 +44,7 @@ def listed(metrics: Mapping[str, Interval], *without: str) -> str:
     return ", ".join(f"{TITLES[name]} {with_ends(name, each)}" for name, each in told)
 
 
-def tested(test: TestScore, task: Task) -> Interval:
+def score_of(test: TestScore, task: Task) -> Interval:
     """The headline of a score; those of the first versions have no metrics beside it."""
     found = test.metrics.get(task.headline.name)
     if found is not None:
@@ -56,14 +56,14 @@ def tested(test: TestScore, task: Task) -> Interval:
 
 
 def second_label(task: Task) -> str:
-    """What the second class of a binary task is called in a sentence or heading."""
-    return "positive" if task.labels == ("0", "1") else task.labels[1]
+    """What rows of the second class of a binary task are called in a sentence."""
+    return "positive" if task.labels == ("0", "1") else repr(task.labels[1])
 
 
 def target_columns(task: Task) -> list[str]:
     """Headings of what is shown of the targets of each split."""
     if task.kind == "binary":
-        return [second_label(task)]
+        return ["positive" if task.labels == ("0", "1") else task.labels[1]]
     if task.kind == "regression":
         return ["mean", "standard deviation"]
     return list(task.labels) if len(task.labels) <= MANY else ["most frequent", "least frequent"]
@@ -85,7 +85,7 @@ def cut_at(task: Task, threshold: float | None) -> str:
     if task.kind != "binary" or threshold is None or threshold == HALF:
         return ""
     return (
-        f"the classes are of unequal size, so {second_label(task)!r} is predicted from a "
+        f"the classes are of unequal size, so {second_label(task)} is predicted from a "
         f"probability of {threshold:.3f} on, where both classes' shares of right validation rows "
         "are best together; balanced accuracy and macro F1 are those of these labels, accuracy "
         "that of the more probable class"

@@ -12,7 +12,7 @@ from capsearch.families.dense import settings_of
 from capsearch.records import DataProfile, Estimate, Study, StudyRecord, TestScore, Trial
 from capsearch.selection import by_log_loss
 from capsearch.tasks import Task, task_of
-from capsearch.tasks.words import shown, tested
+from capsearch.tasks.words import score_of, shown
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
@@ -138,7 +138,7 @@ def note_of(record: StudyRecord) -> str:
 def _tested(test: TestScore | None, task: Task) -> str:
     if test is None:
         return "Test: none, for this study has no test split"
-    name, score = task.headline.name, tested(test, task)
+    name, score = task.headline.name, score_of(test, task)
     return (
         f"Test, opened once: {task.headline.title} {shown(name, score.value, 2)} (95% interval "
         f"{shown(name, score.low, 2)} to {shown(name, score.high, 2)}), loss {test.loss:.4f}"

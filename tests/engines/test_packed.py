@@ -62,10 +62,10 @@ def agree(asked: Job, data: SearchData) -> None:
     for series in ("accuracy", "val_accuracy", "rmse", "val_rmse"):
         ours, theirs = (getattr(t.outcome.curve, series) for t in (trained, expected))
         assert ours == pytest.approx(theirs, rel=1e-4), series
-    assert trained.outcome.val_losses is not None
-    np.testing.assert_allclose(
-        trained.outcome.val_losses, expected.outcome.val_losses, rtol=1e-3, atol=1e-4
-    )
+    losses = [t.outcome.val_losses for t in (trained, expected)]
+    assert losses[0] is not None
+    assert losses[1] is not None
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3, atol=1e-4)
     assert trained.outcome.best_epoch == expected.outcome.best_epoch
     assert [w.shape for w in trained.weights] == [w.shape for w in expected.weights]
     flat = [np.concatenate([w.ravel() for w in t.weights]) for t in (trained, expected)]

@@ -37,6 +37,29 @@ def test_shifted_units_begin_at_the_shift_and_the_output_at_zero(
     assert abs(int((kernel > 0).sum()) - int((kernel < 0).sum())) <= 1
 
 
+@given(UNITS, st.integers(2, 12), st.integers(0, 2**31 - 1))
+def test_each_of_several_outputs_begins_at_zero_with_as_many_units_up_as_down(
+    units: tuple[int, ...], outputs: int, seed: int
+) -> None:
+    candidate = Candidate(units, extra=(("initialization", "shifted"),))
+    *_, kernel, bias = initial_weights(candidate, 30, seed, outputs)
+    assert kernel.shape == (units[-1], outputs)
+    assert SHIFT * kernel.sum(axis=0) + bias == pytest.approx(np.zeros(outputs), abs=1e-3)
+    apart = (kernel > 0).sum(axis=0) - (kernel < 0).sum(axis=0)
+    assert np.abs(apart).max() <= 1
+    if units[-1] == 1:  # or no two classes could be told apart by it
+        assert {-1, 1} == set(apart.tolist())
+
+
+@given(UNITS, st.integers(0, 2**31 - 1))
+def test_the_layers_below_do_not_depend_on_how_many_outputs_there_are(
+    units: tuple[int, ...], seed: int
+) -> None:
+    one, five = (initial_weights(Candidate(units), 30, seed, outputs) for outputs in (1, 5))
+    for ours, theirs in zip(one[:-2], five[:-2], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_linear_model_begins_as_keras_begins_it() -> None:
     pairs = zip(begun("shifted", (), 3), begun("keras", (), 3), strict=True)
     assert all((ours == keras).all() for ours, keras in pairs)

@@ -90,6 +90,8 @@ def test_failures_are_counted_by_their_kind_the_most_frequent_first() -> None:
         lambda: Candidate((4,), l1=-1e-9),
         lambda: Candidate((4,), learning_rate=0.0),
         lambda: Curve((1.0,), (), (1.0,), (1.0,)),
+        lambda: Curve((1.0,), (), (1.0,), (), (1.0,), ()),
+        lambda: Curve((1.0,), (1.0,), (1.0,), (1.0,), (1.0,), (1.0,)),
         lambda: Outcome(Curve((1.0,), (1.0,), (1.0,), (1.0,)), best_epoch=2, val_loss=1.0),
         lambda: Outcome(Curve((1.0,), (1.0,), (1.0,), (1.0,)), best_epoch=1),
     ],

@@ -37,6 +37,8 @@ def test_parameters_are_kernels_and_biases() -> None:
     assert count_parameters((16, 16), 10_000) == 160_305
     assert count_parameters((4, 4), 10_000) == 40_029
     assert count_parameters((), 10_000) == 10_001
+    assert count_parameters((16, 16), 10_000, 10) == 160_458
+    assert count_parameters((), 10_000, 10) == 100_010
 
 
 def test_the_ladder_of_imdb_is_a_linear_model_and_rungs_of_networks_each_2_2_times_larger() -> None:
@@ -46,6 +48,25 @@ def test_the_ladder_of_imdb_is_a_linear_model_and_rungs_of_networks_each_2_2_tim
     ratios = [b / a for a, b in pairwise(edges[1:])]
     assert len(edges) == 9
     assert max(ratios) / min(ratios) < 1.01
+
+
+@given(st.integers(2, 30), st.integers(0, 2**32))
+def test_with_several_outputs_a_linear_model_is_no_longer_the_smallest(
+    outputs: int, seed: int
+) -> None:
+    """Its rung is the one that its size belongs to, and it is drawn there as one depth of several.
+
+    By hand, 100 features and 3 outputs: linear 303, one unit 101 + 6 = 107.
+    """
+    space = replace(imdb_space(100), outputs=outputs)
+    edges = ladder(space, 6)
+    assert edges[0] == count_parameters((1,), 100, outputs) == 101 + 2 * outputs
+    assert list(edges) == sorted(set(edges))
+    home = rung_of(count_parameters((), 100, outputs), edges)
+    drawn = [space.draw(Dice(seed + n), bands(edges)[home]) for n in range(40)]
+    assert any(not candidate.units for candidate in drawn)
+    for rung, band in enumerate(bands(edges)):
+        assert rung_of(space.parameters(space.draw(Dice(seed), band)), edges) == rung
 
 
 @given(st.integers(0, 2**32))

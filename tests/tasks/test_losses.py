@@ -110,7 +110,7 @@ def test_an_error_of_three_deviations_is_nine_or_two_and_a_half() -> None:
 
 def test_a_target_is_standardised_and_told_in_its_own_unit() -> None:
     task = Regression.of(np.array([1.0, 3.0, 5.0, 7.0]))
-    assert (task.mean, task.scale) == (4.0, pytest.approx(5**0.5))
+    assert (task.mean, task.scale) == pytest.approx((4.0, 5**0.5))
     y = task.standardised(np.array([4.0, 4.0 + 5**0.5]))
     assert y == pytest.approx([0.0, 1.0])
     assert task.natural(y) == pytest.approx([4.0, 4.0 + 5**0.5])

@@ -16,7 +16,7 @@ from capsearch.tasks.words import second_label
 RAREST = 0.2  # share of the rarer class; below it accuracy says little
 APART = 0.03  # between the splits' shares of the positive class
 Z95 = 1.96  # a 95% interval is so many standard errors wide on either side
-FAR = 3.0  # standard errors between the means of two splits: chance alone, 1 in 370
+FAR = 3.0  # standard errors between two splits: by chance alone, 1 in 370
 
 
 def openings(record: StudyRecord) -> Answer:
@@ -67,24 +67,24 @@ def balance(record: StudyRecord) -> Answer:
 
 
 def _classes(record: StudyRecord, task: Task) -> Answer:
-    """Of several classes or labels: the most frequent one, and the largest gap between splits."""
-    data = record.study.data
+    """Of several classes or labels: the most frequent one, those that lack, and unlike splits."""
+    data, what = record.study.data, "class" if task.kind == "multiclass" else "label"
     table = np.array([data.statistics(split) for split in data.sizes])
-    gap = table.max(axis=0) - table.min(axis=0)
-    most, apart = int(table.max(axis=0).argmax()), int(gap.argmax())
-    frequent = (
-        f"{task.labels[most]!r} is true of at most {table[:, most].max():.1%} of a split's rows"
+    most = int(table.mean(axis=0).argmax())
+    ends = dict.fromkeys(f"{share:.1%}" for share in (table[:, most].min(), table[:, most].max()))
+    said = (
+        f"the most frequent {what} is {task.labels[most]!r}, {' to '.join(ends)} of the rows of "
+        "each split"
     )
-    missing = [task.labels[k] for k in np.flatnonzero(table.min(axis=0) == 0.0)]
-    if missing:
-        return warning(f"absent from a split: {', '.join(missing)}")
-    if task.kind == "multiclass" and table.max() > 1.0 - RAREST:
-        return warning(f"{frequent}: always predicting it is as accurate")
-    if gap.max() > APART:
-        return warning(
-            f"{frequent}; the splits differ by {gap.max():.1%} in {task.labels[apart]!r}"
-        )
-    return ok(frequent)
+    if lacking := [task.labels[k] for k in np.flatnonzero(table.min(axis=0) == 0.0)]:
+        return warning(f"{said}; absent from a split: {', '.join(map(repr, lacking))}")
+    if what == "class" and table.max() > 1.0 - RAREST:
+        return warning(f"{said}: always predicting it is {table.max():.1%} accurate")
+    gap, rows = np.ptp(table, axis=0), min(data.sizes.values())
+    chance = FAR * np.sqrt(table.mean(axis=0) * (1.0 - table.mean(axis=0)) * 2 / rows)
+    if unlike := [task.labels[k] for k in np.flatnonzero((gap > APART) & (gap > chance))]:
+        return warning(f"{said}; the splits differ in {', '.join(map(repr, unlike))}")
+    return ok(said)
 
 
 def _spread(record: StudyRecord) -> Answer:

@@ -26,7 +26,7 @@ def largest(record: StudyRecord) -> Answer:
 def smallest(record: StudyRecord) -> Answer:
     """CS002: the selected size against the smallest that the space can build."""
     chosen, least = record.choice.selected, record.study.ladder[0]
-    if not chosen.candidate.units:
+    if not chosen.candidate.units and chosen.parameters <= least:
         return not_applicable("no network is smaller than a linear model of these features")
     if chosen.parameters <= least:
         return warning(
