@@ -91,9 +91,11 @@ class Material:
         if border.are_texts(self.raw.columns):
             texts = self.raw.columns[border.TEXTS]
             return [fingerprints.text_digest(texts[i], self.y[i]) for i in rows]
-        labels = self.labels
+        columns, labels = self.raw.columns, self.labels
+        header = b"" if border.are_numbers(columns) else fingerprints.header_of(columns)
         return [
-            fingerprints.labelled_digest(self._digests[i], labels[int(self.y[i])]) for i in rows
+            fingerprints.labelled_digest(self._digests[i], labels[int(self.y[i])], header)
+            for i in rows
         ]
 
 

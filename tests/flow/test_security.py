@@ -221,13 +221,13 @@ def test_an_mlflow_server_cannot_have_files_written_on_this_machine(
     assert "which would be on this machine" in warning
 
 
-HOSTILE = "<script>alert(1)</script>[bold]=cmd()"
+MARKUP = "<script>alert(1)</script>[bold]=cmd()"
 TABLE = f"""
 [data]
 source = "csv"
 path = "rows.csv"
-target = '{HOSTILE}'
-null = {{ '{HOSTILE} //../x' = "?" }}
+target = '{MARKUP}'
+null = {{ '{MARKUP} //../x' = "?" }}
 [space]
 layers = {{ low = 0, high = 1 }}
 units = {{ low = 1, high = 4 }}
@@ -244,14 +244,14 @@ replicates = 2
 
 @pytest.mark.integration
 def test_hostile_names_and_labels_are_text_wherever_they_are_shown(place: Place) -> None:
-    rows = [f"{i / 7:.3f},{'=cmd()' if i % 3 else '<b>x'},{HOSTILE if i % 2 else '@SUM(1)'}"
+    rows = [f"{i / 7:.3f},{'=cmd()' if i % 3 else '<b>x'},{MARKUP if i % 2 else '@SUM(1)'}"
             for i in range(300)]  # fmt: skip
-    head = f"{HOSTILE} //../x,+b,{HOSTILE}"
+    head = f"{MARKUP} //../x,+b,{MARKUP}"
     (place.folder / "rows.csv").write_text("\n".join([head, *rows]))
     (place.folder / "hostile.toml").write_text(TABLE)
     shown = place.run("data", "hostile")
     assert shown.code == 0
-    assert HOSTILE[:20] in shown.err.replace(" ", "")
+    assert MARKUP[:20] in shown.err.replace(" ", "")
     ended = place.run("study", "hostile", "--json", seconds=300)
     assert ended.code == 0, ended.raw
     assert "\x1b" not in ended.raw + shown.raw
