@@ -47,6 +47,8 @@ def settled(values: Sequence[Any], choice: int = 0, name: str = "x") -> Column:
     said = doubt(values, name).lines[choice]
     data = tomllib.loads(said)
     found = seen(values, name, **data)
+    if isinstance(found, Doubt):  # commas first, then what is no number
+        found = seen(values, name, **data, **tomllib.loads(found.lines[0]))
     assert isinstance(found, Column), found
     return found
 
@@ -114,6 +116,7 @@ def test_categories_that_differ_by_case_are_told() -> None:
         (["1,234", "5,678"], ['decimal.x = ","', 'thousands.x = ","', 'kinds.x = "category"']),
         (["1.234,5", "2"], ['decimal.x = ","\nthousands.x = "."', 'kinds.x = "category"']),
         (["1 234", "5 678 901"], ['thousands.x = " "', 'kinds.x = "category"']),
+        ([f"{n},5" for n in range(20)] + ["n/a"] * 9, ['decimal.x = ","', 'kinds.x = "category"']),
         (["5%", "10%"], ['units.x = "%"', 'kinds.x = "category"']),
         (["$5", "-$1,200.50"], ['units.x = "$"\nthousands.x = ","', 'kinds.x = "category"']),
         (["3 kg", "4 kg"], ['units.x = "kg"', 'kinds.x = "category"']),
@@ -148,6 +151,12 @@ def test_the_five_commonest_values_that_do_not_fit_are_named_with_their_counts()
     assert '"g" (7 times), "f" (6 times), "e" (5 times), "d" (4 times), "c" (3 times)' in said
     assert "2 others" in said
     assert "1,000 of 1,028" in said
+
+
+def test_what_was_said_to_be_missing_stays_so_in_the_next_answer() -> None:
+    values = [*MIXED, "?", "-9999"]
+    assert 'null.x = ["?"]' in doubt(values).lines
+    assert 'null.x = ["?", "-9999"]' in doubt(values, null={"x": ["?"]}).lines
 
 
 def test_a_percentage_beside_a_share_is_never_one_scale() -> None:

@@ -43,7 +43,7 @@ def _sentinel(values: Values, numbers: Mapping[str, float]) -> Doubt | None:
         if rest and is_sentinel(end, rest[0], rest[-1]):
             texts = [text for text, number in numbers.items() if number == end]
             count = sum(values.counts[text] for text in texts)
-            return sentinel_doubt(values.name, texts, count, rest[0], rest[-1])
+            return sentinel_doubt(values.name, values.null, texts, count, (rest[0], rest[-1]))
     return None
 
 
@@ -54,5 +54,5 @@ def _described(values: Values, spec: dict[str, Any], numbers: Mapping[str, float
     count = sum(values.counts[text] for text in zeros)
     whole = all(number.is_integer() for number in different)
     note = few_note(values.name, len(different), whole=whole)
-    note = note or zero_note(values.name, zeros, count, different)
+    note = note or zero_note(values.name, values.null, zeros, count, different)
     return values.column("number", why, note=note, **spec)

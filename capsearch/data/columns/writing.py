@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from capsearch.data.columns.doubt import Doubt, drop_line, line, worst
-from capsearch.data.columns.values import ALMOST, Values, almost
+from capsearch.data.columns.values import Values, almost
 from capsearch.data.preparation.transform import parse_number
 
 READINGS = [
@@ -50,8 +50,10 @@ def _other_readings(values: Values, spec: Mapping[str, str], fitting: int) -> li
         for decimal, thousands in (base, *READINGS):
             other = {"units": unit, "decimal": decimal, "thousands": thousands}
             declared = {"units": spec["unit"], "decimal": base[0], "thousands": base[1]}
-            fit = _fitting(values, decimal, thousands, unit)
-            if fit < ALMOST * values.known or fit <= fitting or some_without_unit(values, unit):
+            fit, different = _fitting(values, decimal, thousands, unit)
+            others = len(values.counts) - different
+            likely = fit > fitting and almost(fit, values.known, different, others)
+            if not likely or some_without_unit(values, unit):
                 continue
             changes = [line(k, values.name, v) for k, v in other.items() if v != declared[k]]
             signs = (decimal != ".") + (thousands != "") + (unit != "")
@@ -69,9 +71,11 @@ def _commonest_unit(values: Values) -> str:
     return max(units, key=lambda unit: units[unit], default="")
 
 
-def _fitting(values: Values, decimal: str, thousands: str, unit: str) -> int:
+def _fitting(values: Values, decimal: str, thousands: str, unit: str) -> tuple[int, int]:
+    """How many values are numbers in this writing, and how many different ones."""
     spec = {"decimal": decimal, "thousands": thousands, "unit": unit}
-    return sum(n for text, n in values.counts.items() if parse_number(text, spec) is not None)
+    found = [n for text, n in values.counts.items() if parse_number(text, spec) is not None]
+    return sum(found), len(found)
 
 
 def some_without_unit(values: Values, unit: str) -> Doubt | None:
@@ -79,8 +83,10 @@ def some_without_unit(values: Values, unit: str) -> Doubt | None:
     if not unit:
         return None
     bare = {text: n for text, n in values.counts.items() if unit not in text}
+    bare = {text: n for text, n in bare.items() if any(sign.isdigit() for sign in text)}
     if not bare or len(bare) == len(values.counts):
         return None
     said = f"{sum(bare.values()):,} of {values.known:,} values have no {unit!r}: {worst(bare)}"
-    lines = (line("null", values.name, sorted(bare)[:5]), line("kinds", values.name, "category"))
+    null = line("null", values.name, [*values.null, *sorted(bare)[:5]])
+    lines = (null, line("kinds", values.name, "category"))
     return Doubt(values.name, said, lines)
