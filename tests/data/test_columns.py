@@ -116,6 +116,10 @@ def test_categories_that_differ_by_case_are_told() -> None:
         (["1,234", "5,678"], ['decimal.x = ","', 'thousands.x = ","', 'kinds.x = "category"']),
         (["1.234,5", "2"], ['decimal.x = ","\nthousands.x = "."', 'kinds.x = "category"']),
         (["1 234", "5 678 901"], ['thousands.x = " "', 'kinds.x = "category"']),
+        (
+            [f"{n}.{n * 37 % 1000:03}" for n in range(1, 60)] + ["900"],
+            ['thousands.x = "."\ndecimal.x = ","', 'kinds.x = "number"'],
+        ),
         ([f"{n},5" for n in range(20)] + ["n/a"] * 9, ['decimal.x = ","', 'kinds.x = "category"']),
         (["5%", "10%"], ['units.x = "%"', 'kinds.x = "category"']),
         (["$5", "-$1,200.50"], ['units.x = "$"\nthousands.x = ","', 'kinds.x = "category"']),
@@ -232,6 +236,11 @@ def test_every_doubt_and_every_unknown_name_is_one_error() -> None:
 )
 def test_a_declared_kind_must_fit_every_value(values: list[str], declared: str, bad: str) -> None:
     assert bad in doubt(values, kinds={"x": declared}).said
+
+
+@pytest.mark.parametrize("form", ["{:.4f}", "0.{:.0f}12", "{:.2f}", "{:g}"])
+def test_decimals_of_another_length_are_decimals(form: str) -> None:
+    assert kind([form.format(n * 1.371) for n in range(1, 60)]) == "number"
 
 
 def test_declared_kinds_end_every_question() -> None:

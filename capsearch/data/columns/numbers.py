@@ -8,7 +8,7 @@ from capsearch.data.columns.declared import Column, Declared
 from capsearch.data.columns.doubt import Doubt
 from capsearch.data.columns.oddities import few_note, is_sentinel, sentinel_doubt, zero_note
 from capsearch.data.columns.values import Values
-from capsearch.data.columns.writing import misfits_doubt, some_without_unit
+from capsearch.data.columns.writing import misfits_doubt, points_doubt, some_without_unit
 from capsearch.data.preparation.transform import parse_number
 
 
@@ -21,6 +21,7 @@ def number_column(values: Values, declared: Declared) -> Column | Doubt | None:
         return misfits_doubt(values, spec, numbers)
     found = (
         some_without_unit(values, spec["unit"])
+        or points_doubt(values, spec)
         or whole_numbers(values, declared)
         or _sentinel(values, numbers)
     )
