@@ -12,8 +12,10 @@ from capsearch.data import cache
 from capsearch.data.source import SourceRef, blamed
 from capsearch.engines.child import Child, ChildFailed
 from capsearch.errors import BadRequest, CapsearchError
+from capsearch.records import digest_of
 
 Check = Callable[[], None]
+LONGEST = 64  # characters of an identity in the storage; a longer one is kept as its SHA-256
 
 
 def never() -> None:
@@ -79,7 +81,7 @@ def built(ref: SourceRef) -> None:
 
 
 def identity_here(ref: SourceRef) -> str:
-    """As plain text: a stranger's own class of texts must not come out of the child."""
+    """As plain text of at most 64 characters, whatever class of texts a stranger's may be."""
     source = ref.open()
     with blamed(ref.name, "it was asked for its identity"):
         said = source.identity()
@@ -87,7 +89,8 @@ def identity_here(ref: SourceRef) -> str:
             raise BadRequest(
                 f"data.source: identity() of {ref.name!r} must be a text, not {type(said).__name__}"
             )
-        return str.encode(said, "utf-8", "surrogatepass").decode("utf-8", "replace")
+        text = str.encode(said, "utf-8", "surrogatepass").decode("utf-8", "replace")
+        return text if len(text) <= LONGEST and text.isprintable() else digest_of(text)
 
 
 def prepare_here(ref: SourceRef, root: Path) -> cache.Prepared:

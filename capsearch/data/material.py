@@ -61,18 +61,13 @@ class Material:
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 over each split's rows and labels, whatever their order."""
-        found = {
-            name: fingerprints.fingerprint(self._labelled(rows))
-            for name, rows in self.splits.items()
-        }
+        found = {name: fingerprints.fingerprint(each) for name, each in self._labelled.items()}
         return found if self.sealed is None else found | {"test": self.sealed}
 
     @cached_property
     def content(self) -> str:
         """Names training and validation rows by their content and their order."""
-        return fingerprints.in_order(
-            digest for name in SEARCHED for digest in self._labelled(self.splits[name])
-        )
+        return fingerprints.in_order(digest for name in SEARCHED for digest in self._labelled[name])
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -91,7 +86,12 @@ class Material:
     def _taken(self, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
         return _Rows(self.raw.columns, rows), self.y[rows]
 
-    def _labelled(self, rows: np.ndarray) -> list[bytes]:
+    @cached_property
+    def _labelled(self) -> dict[str, list[bytes]]:
+        """Of each row with its label, by split."""
+        return {name: self._of(rows) for name, rows in self.splits.items()}
+
+    def _of(self, rows: np.ndarray) -> list[bytes]:
         if border.are_texts(self.raw.columns):
             texts = self.raw.columns[border.TEXTS]
             return [fingerprints.text_digest(texts[i], self.y[i]) for i in rows]

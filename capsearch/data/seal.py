@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,10 @@ def _of_file(sealed: Sealed) -> tuple[border.Columns, np.ndarray]:
     """Columns and labels of test rows that lie apart, unchanged since the study began."""
     rows = sealed.rows
     with blamed(rows.name, "its test rows were read"):
-        given = sealed.source.read_sealed()  # type: ignore[attr-defined] # it has them apart
+        source: Any = sealed.source  # one that has them apart
+        given = source.read_sealed()
+        if source.sealed() != rows.sealed:
+            raise BadRequest("data: the file of test rows changed while it was read")
     raw = border.checked(given)
     mistakes = border.check_like(raw.columns, rows.raw.columns)
     mistakes += border.wrong_values(raw.columns, np.arange(len(raw.target)))

@@ -87,6 +87,7 @@ class TableOptions(SplitOptions):
     group: Name | None = None
     time: Name | None = None
     weight: Name | None = None
+    split: Name | None = None  # a column of "train", "validation" and "test"
     test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2  # 0: no test split
 
     vocabulary: Annotated[int, Field(ge=1)] = 10_000  # words of a text column
@@ -96,7 +97,9 @@ class TableOptions(SplitOptions):
     @model_validator(mode="after")
     def _columns_have_one_part(self) -> "TableOptions":
         parts = {"target": self.target, "group": (self.group,), "time": (self.time,)}
-        parts |= {"weight": (self.weight,), "drop": self.drop}
+        parts |= {"weight": (self.weight,), "split": (self.split,), "drop": self.drop}
+        if self.split and (self.validation_path or self.test_path):
+            raise ValueError("split: rows are split by a column or by files, not by both")
         seen: dict[str, str] = {}
         for part, names in parts.items():
             for name in names:

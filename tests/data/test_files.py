@@ -204,6 +204,14 @@ def test_groups_times_and_several_files(tmp_path: Path) -> None:
     assert set(timed.raw.columns) == {"age", "town"}
 
 
+def test_a_column_may_say_which_split_a_row_is_in(tmp_path: Path) -> None:
+    split = ["train"] * 60 + ["validation"] * 40 + ["test"] * 20
+    FRAME.assign(part=split).to_csv(tmp_path / "rows.csv", index=False)
+    rows = read(of(tmp_path, source="csv", path="rows.csv", target="good", split="part", **DROP))
+    assert rows.sizes == {"train": 60, "validation": 40, "test": 20}
+    assert set(rows.raw.columns) == {"age", "town"}
+
+
 def test_rows_without_a_label_are_a_mistake_unless_they_are_to_be_dropped(tmp_path: Path) -> None:
     FRAME.assign(good=[*FRAME["good"][:110], *[""] * 5, *["?"] * 5]).to_csv(
         tmp_path / "rows.csv", index=False

@@ -25,6 +25,7 @@ from capsearch.errors import BadRequest
 from capsearch.records import digest_of
 
 Table = dict[str, np.ndarray]
+BESIDE = ("group", "time", "weight", "split")  # columns that no network sees
 
 
 class TableFile:
@@ -65,7 +66,7 @@ class TableFile:
     def _parts(self, table: Table, split: np.ndarray | None, *, whole: bool = True) -> RawData:
         """Target, group, time and weight apart from the columns that a network sees."""
         options = self._options
-        beside = {n: c for n in ("group", "time", "weight") if whole and (c := getattr(options, n))}
+        beside = {n: c for n in BESIDE if whole and (c := getattr(options, n))}
         mistakes = [
             _missing(key, name, table)
             for key, names in (*((n, (c,)) for n, c in beside.items()), ("target", options.target))
@@ -83,10 +84,10 @@ class TableFile:
         null = {text for name in options.target for text in options.declared().null_of(name)}
         if null:
             target = _unlabelled(target, null)
-        for other in ("group", "time", "weight"):
-            if not whole and (column := getattr(options, other)):
+        if not whole:
+            for column in filter(None, (getattr(options, name) for name in BESIDE)):
                 table.pop(column, None)
-        return RawData(table, target, split=split, **apart)
+        return RawData(table, target, **({"split": split} | apart))
 
 
 def _unlabelled(target: np.ndarray, null: Collection[str]) -> np.ndarray:
