@@ -331,3 +331,12 @@ def test_any_column_ends_in_a_kind_that_can_be_prepared_or_in_a_doubt_that_a_lin
         x = prepared.transform(table)["x"]
         dense = x if isinstance(x, np.ndarray) else x.toarray()
         assert np.isfinite(dense).all()
+
+
+def test_columns_that_no_network_sees_may_be_spoken_of() -> None:
+    """The target's word for a missing label is said in the same place."""
+    said = {"null": {"y": ["?"], "w": ["-"]}, "formats": {"day": "%d/%m/%Y"}}
+    options = check(
+        TableOptions, {"path": "t.csv", "target": "y", "weight": "w", "time": "day", **said}
+    )
+    assert columns_of({"x": texts(["1", "2"])}, options.declared())
