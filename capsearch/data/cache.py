@@ -19,7 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from capsearch.data import material
-from capsearch.data.fitting import Fitted, fit, from_files
+from capsearch.data.columns import leaks
+from capsearch.data.fitting import Fitted, Table, fit, from_files, table_of
 from capsearch.data.material import Material
 from capsearch.data.options import DataOptions, SplitOptions
 from capsearch.data.source import Rows, SearchData, Source
@@ -128,7 +129,18 @@ def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
         balance=rows.balance,
         duplicates=rows.duplicates,
         fingerprints=rows.fingerprints,
+        leaks=_leaks(rows, fitted),
     )
+
+
+def _leaks(rows: Material, fitted: Fitted) -> dict[str, str] | None:
+    """Columns that give the target away, by the rows that a search sees; None without columns."""
+    if not isinstance(fitted, Table):
+        return None
+    columns = [column for column in fitted.columns if column.used]
+    labels = rows.searched_labels().astype(np.int64)
+    found = leaks(table_of(rows.searched()), columns, labels)
+    return {leak.column: leak.why for leak in found}
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Table:
 
     def matrix(self, columns: Mapping[str, Any]) -> Matrix:
         try:
-            return self.preparation.transform(_table(columns))["x"]
+            return self.preparation.transform(table_of(columns))["x"]
         except ValueError as error:
             raise BadRequest(f"data: {error}") from error
 
@@ -107,7 +107,7 @@ def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str,
         x: Any = columns[border.NUMBERS]
         if not isinstance(x, np.ndarray):
             return AsGiven(int(x.shape[1]))
-        kinds = tuple(Column(name, "number", "a number", 0) for name in _table(columns))
+        kinds = tuple(Column(name, "number", "a number", 0) for name in table_of(columns))
         settings = replace(settings, sparse=False)
     else:
         declared = None
@@ -116,7 +116,7 @@ def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str,
             settings = replace(settings, texts=options.texts, rare=options.rare)
         kinds = columns_of(searched, declared)
     try:
-        return Table(kinds, Preparation.fit(_table(columns), kinds, settings=settings))
+        return Table(kinds, Preparation.fit(table_of(columns), kinds, settings=settings))
     except ValueError as error:
         raise BadRequest(f"data: {error}") from error
 
@@ -134,7 +134,7 @@ def from_files(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fit
     raise ValueError(f"no preparation is called {said['kind']!r}")
 
 
-def _table(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+def table_of(columns: Mapping[str, Any]) -> Mapping[str, Any]:
     """One array a column, by its name."""
     if not border.are_numbers(columns):
         return columns

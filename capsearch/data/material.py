@@ -44,6 +44,10 @@ class Material:
         """Columns of training and validation rows together."""
         return _Rows(self.raw.columns, _searched(self.splits))
 
+    def searched_labels(self) -> np.ndarray:
+        """Their labels."""
+        return np.asarray(self.y[_searched(self.splits)])
+
     def sealed_rows(self) -> tuple[Columns, np.ndarray]:
         """Columns and labels of test rows that came with the others. For the seal alone.
 

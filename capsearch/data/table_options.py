@@ -118,6 +118,7 @@ class TableOptions(SplitOptions):
 
     def declared(self) -> Declared:
         """What is said of the columns."""
+        beside = (*self.target, self.group, self.time, self.weight, self.split)
         return Declared(
             kinds=self.kinds,
             null=self.null,
@@ -127,4 +128,5 @@ class TableOptions(SplitOptions):
             formats=self.formats,
             keep=frozenset(self.keep),
             drop=frozenset(self.drop),
+            beside=frozenset(name for name in beside if name is not None),
         )

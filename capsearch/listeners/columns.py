@@ -41,7 +41,8 @@ def show_survey(console: Console, survey: "Survey") -> None:
         if column.note and column.name not in survey.left_out:
             _point(console, f"{column.name}: {column.note}")
     for number, question in enumerate(survey.questions, 1):
-        choices = "\n".join(f"    {line}" for line in question.lines)
+        lines = (line.replace("\n", " and ") for line in question.lines)
+        choices = "\n".join(f"    {line}" for line in lines)
         console.print(
             f"[yellow]QUESTION {number}[/] {_safe(question.said)}\n{escape(choices)}".rstrip(),
             highlight=False,

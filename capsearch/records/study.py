@@ -101,6 +101,7 @@ class DataProfile:
     balance: dict[str, float]  # share of the positive class
     duplicates: dict[str, int]  # 'train/validation': rows of the second also found in the first
     fingerprints: dict[str, str]  # SHA-256 over a split's raw rows, whatever their order
+    leaks: dict[str, str] | None = None  # column: why it gives the target away; None: no columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,15 +72,12 @@ def _cell(value: str, delimiter: str, quoting: bool) -> str:
 
 def answered(text: str) -> dict[str, Any]:
     """The [data] table of a study file with the first line of every question taken."""
-    lines, taking = list[str](), ""
+    lines, taking = list[str](), False
     for line in text.splitlines():
-        asked = line.startswith("#") and not line.startswith("# ")
-        pair = taking and asked and line.split(".")[0] in ("#thousands", "#decimal")
-        lines.append(line[1:] if (taking == "first" or pair) and asked else line)
-        if line.startswith("# QUESTION"):
-            taking = "first"
-        elif asked and taking == "first":
-            taking = "more"
+        choice = line.startswith("#") and not line.startswith("# ")
+        more = taking and line.startswith("#") and line != "# or"
+        taking = line.startswith("# QUESTION") or more
+        lines.append(line[1:] if taking and choice else line)
     return dict(tomllib.loads("\n".join(lines))["data"])
 
 

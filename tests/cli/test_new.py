@@ -84,12 +84,10 @@ def test_hostile_names_and_values_are_shown_as_text(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
-def test_ten_thousand_columns_do_not_fill_the_terminal(tmp_path: Path) -> None:
+def test_many_columns_do_not_fill_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
-    names = [*(f"x{n}" for n in range(3_000)), "y"]
-    lines = [",".join(names)] + [
-        ",".join(str((r * c) % 89) for c in range(3_001)) for r in range(9)
-    ]
+    names = [*(f"x{n}" for n in range(600)), "y"]
+    lines = [",".join(names)] + [",".join(str((r * c) % 89) for c in range(601)) for r in range(9)]
     path.write_text("\n".join(lines))
     text = shown(path, "y")
     assert "more columns" in text

@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 from capsearch.data import cache, fitting
+from capsearch.data.options import check
 from capsearch.data.source import RawData, Rows
+from capsearch.data.sources.csv import Csv
+from capsearch.data.table_options import TableOptions
 from capsearch.errors import BadRequest, CapsearchError
 from tests.fakes import ApartSource, ToySource, dense_of, toy_data
 
@@ -202,3 +205,16 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("CAPSEARCH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.default_root() == tmp_path / "capsearch"
+
+
+def test_columns_that_give_the_target_away_are_told_with_the_rows(tmp_path: Path) -> None:
+    rows = [f"{n % 7},{('no', 'yes')[n % 2]},{n % 2}" for n in range(300)]
+    (tmp_path / "t.csv").write_text("\n".join(["size,alive,y", *rows]))
+    table = {"path": str(tmp_path / "t.csv"), "target": "y"}
+    source = Csv(table)
+    profile = cache.prepare(source, "csv", tmp_path, check(TableOptions, table)).profile
+    assert list(profile.leaks or ()) == ["alive"]
+
+
+def test_rows_without_named_columns_have_none_that_could(tmp_path: Path) -> None:
+    assert cache.prepare(ToySource(), "toy", tmp_path).profile.leaks is None

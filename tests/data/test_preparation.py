@@ -329,6 +329,15 @@ def test_values_may_come_typed_as_json_and_frames_have_them() -> None:
         assert np.array_equal(rows_of(prepared, each), expected)
 
 
+def test_a_category_that_looks_like_a_number_is_known_when_it_comes_as_one() -> None:
+    """pandas makes 2100 of '02100' and 1.0 of '1'."""
+    prepared = fitted("category", ["02100", "10115", "1.0"])
+    rows = dense(prepared, ["02100", 2100, 2100.0, "2100", 1, "1", 99])
+    assert rows[0] == rows[1] == rows[2] == [1, 0, 0]
+    assert rows[4] == [0, 1, 0]
+    assert rows[3] == rows[5] == rows[6] == [0, 0, 0]
+
+
 def test_lists_come_from_all_rows_named_and_statistics_from_training_rows() -> None:
     table = {"n": texts(["1", "2", "3"]), "c": texts(["a", "a", "b"])}
     listed = {"n": texts(["1", "", "1000"]), "c": texts(["a", "z", ""])}

@@ -1,6 +1,7 @@
 """CSV files as they come: what is read, and what each malformed one is told."""
 
 import codecs
+import csv
 import gzip
 import os
 import stat
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from capsearch.data.tables import Reading, read_table
+from capsearch.data.tables import DELIMITERS, Reading, read_table
 from capsearch.errors import BadRequest
 
 
@@ -233,6 +236,29 @@ def test_columns_to_drop_are_not_read_and_must_exist(tmp_path: Path) -> None:
 def test_equal_texts_are_kept_once(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, "a,b\n" + "yes,no\n" * 1_000))
     assert len({id(text) for text in table["a"]}) == 1
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@given(
+    st.integers(2, 4).flatmap(
+        lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), min_size=1)
+    ),
+    st.sampled_from(DELIMITERS),
+)
+def test_whatever_a_writer_of_csv_writes_is_read_back_less_the_space_around_it(
+    tmp_path_factory: pytest.TempPathFactory, written_rows: list[list[str]], delimiter: str
+) -> None:
+    path = tmp_path_factory.mktemp("csv", numbered=True) / "t.csv"
+    width = len(written_rows[0])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+        writer.writerow([f"name {place}" for place in range(width)])
+        writer.writerows(written_rows)
+    table = read_table(path, reading=Reading(delimiter=delimiter))
+    read = [list(row) for row in zip(*table.values(), strict=True)]
+    assert read == [[cell.strip() for cell in row] for row in written_rows]
 
 
 def test_many_rows_come_in_order(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Declared:
     """What a person wrote about columns in [data].
 
     `null`, `decimal` and `thousands` go by column; what stands under "*" is for all columns that
-    are not named.
+    are not named. `beside` are columns that no network sees, such as the target.
     """
 
     kinds: Mapping[str, DeclaredKind] = field(default_factory=dict)
@@ -57,6 +57,7 @@ class Declared:
     formats: Mapping[str, str] = field(default_factory=dict)
     keep: frozenset[str] = frozenset()
     drop: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
 
     def null_of(self, name: str) -> tuple[str, ...]:
         """The texts that stand for a missing value in a column, beside the empty one."""
@@ -69,7 +70,8 @@ class Declared:
         return self.thousands.get(name, self.thousands.get(EVERY, ""))
 
     def named(self) -> Iterable[tuple[str, str]]:
-        """Every (key of [data], column) that is spoken of, to find those that do not exist."""
+        """Every (key of [data], feature) that is spoken of, to find those that do not exist."""
         tables = ("kinds", "null", "decimal", "thousands", "units", "formats", "keep", "drop")
         for key in tables:
-            yield from ((key, name) for name in sorted(getattr(self, key)) if name != EVERY)
+            named = {*getattr(self, key)} - {EVERY} - self.beside
+            yield from ((key, name) for name in sorted(named))

@@ -11,14 +11,14 @@ LENGTH = 40  # of a value in a message
 
 @dataclass(frozen=True)
 class Doubt:
-    """`lines` are whole lines for the [data] table, the likeliest first."""
+    """`lines` are for the [data] table, the likeliest first; one may be two, with a line break."""
 
     column: str
     said: str
     lines: tuple[str, ...]
 
     def __str__(self) -> str:
-        choice = " or ".join(self.lines)
+        choice = " or ".join(line.replace("\n", " and ") for line in self.lines)
         return f"column {self.column!r}: {self.said}. Write into [data]: {choice}"
 
 

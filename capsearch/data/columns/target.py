@@ -12,6 +12,7 @@ from capsearch.data.preparation.transform import parse_number
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 LEVELS = 20  # whole numbers of so many values or fewer may be classes
+UNLABELLED = 'unlabelled = "drop"'  # rows without a label are a mistake unless this is said
 CLASSES = 1_000  # more labels than that are no classes
 
 
@@ -57,7 +58,7 @@ def _classes(values: Values, null: tuple[str, ...], misfits: dict[str, int]) -> 
     if numbers and almost(fitting, values.known, numbers, len(misfits)):
         why = f"{fitting:,} of {values.known:,} labels are numbers, but not {worst(misfits)}"
         fix = line("null", name, [*null, *sorted(misfits)[:5]])
-        return Target(None, why, values.missing, (fix, 'task = "multiclass"'))
+        return Target(None, why, values.missing, (f"{fix}\n{UNLABELLED}", 'task = "multiclass"'))
     if different > CLASSES or different > values.known / 2:
         why = f"{different:,} different labels in {values.known:,} rows are no classes"
         return Target(None, why, values.missing)

@@ -19,12 +19,14 @@ from capsearch.data.toml import quoted
 class Question:
     """What must be settled by a person, and the lines for [data] of which one settles it.
 
-    `about` is the column in doubt, if it is one of the features.
+    `about` is the column in doubt, if it is one of the features; `key` the key of [data] whose line
+    is to be changed, if there is one.
     """
 
     said: str
     lines: tuple[str, ...] = ()
     about: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def open_file(path: Path, delimiter: str | None = None) -> Opened:
         f"the file is not written in UTF-8. Read as {found.reading.encoding}, it holds "
         f"{_sample(found.table)}: is that right? If not, name another encoding",
         (f"encoding = {quoted(found.reading.encoding)}",),
+        key="encoding",
     )
     return replace(found, questions=(asked, *found.questions))
 
@@ -74,7 +77,7 @@ def _open_csv(path: Path, reading: Reading) -> Opened:
         )
     elif mistakes := check_names(names, can_rename=False):
         reading = replace(reading, header=True, names=renamed(names))
-        questions.append(Question(f"{'; '.join(mistakes)}. Are these new names right?"))
+        questions.append(Question(f"{'; '.join(mistakes)}. Are the new names right?", key="names"))
     return Opened(
         "csv", reading, read_table(path, "csv", reading), tuple(questions), tuple(remarks)
     )
@@ -84,7 +87,7 @@ def _sample(table: Mapping[str, np.ndarray]) -> str:
     """A few values, or names, that look different in other encodings."""
     odd = [name for name in table if not name.isascii()]
     for column in table.values():
-        odd += [text for text in column if not text.isascii()][: 3 - len(odd)]
+        odd += sorted({text for text in column if not text.isascii()})[: 3 - len(odd)]
         if len(odd) >= 3:
             break
     return ", ".join(quoted(text[:40]) for text in odd[:3])

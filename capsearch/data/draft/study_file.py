@@ -2,17 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
 
+from capsearch.data.columns.target import UNLABELLED
 from capsearch.data.columns.values import named_id
+from capsearch.data.draft.opening import Question
 from capsearch.data.draft.size import Size, size_for
 from capsearch.data.draft.survey import Survey
 from capsearch.data.toml import listed, quoted
 from capsearch.errors import BadRequest
 
 TAKEN = "is there already, and nothing is overwritten; name another file with -o"
+TASK = "task = ?"  # stands for a line that only a person can write
 WIDTH = 96  # of a line of comment
 
 
@@ -59,12 +62,26 @@ def _head(survey: Survey) -> Iterator[str]:
 
 
 def _data(survey: Survey, folder: Path) -> Iterator[str]:
-    said = [*_said(survey, folder)]
-    yield from said
-    for number, question in enumerate(survey.questions, 1):
-        yield from _comment(f"QUESTION {number}: {question.said}")
-        lines = [line for choice in question.lines for line in choice.split(" and ")]
-        yield from (f"#{line}" for line in lines if line not in said and line[:4] != "drop")
+    """The table, with every question above the line that it is about, or at the end."""
+    lines = [*_said(survey, folder)]
+    keys = [line.partition(" = ")[0] for line in lines]
+    asked = dict(enumerate(survey.questions, 1))
+    for line, key in zip(lines, keys, strict=True):
+        for place in [place for place, each in asked.items() if each.key == key]:
+            yield from _asked(place, asked.pop(place), lines)
+        if line != TASK:
+            yield line
+    for number, question in asked.items():
+        yield from _asked(number, question, lines)
+
+
+def _asked(number: int, question: Question, said: Sequence[str]) -> Iterator[str]:
+    yield from _comment(f"QUESTION {number}: {question.said}")
+    choices = [choice.split("\n") for choice in question.lines if not choice.startswith("drop")]
+    for place, choice in enumerate(choices):
+        if place:
+            yield "# or"
+        yield from (f"#{line}" for line in choice if line not in said)
 
 
 def _said(survey: Survey, folder: Path) -> Iterator[str]:
@@ -76,6 +93,11 @@ def _said(survey: Survey, folder: Path) -> Iterator[str]:
     if survey.answer.task is not None:
         why = _one_line(survey.answer.why)
         yield _beside(f"task = {quoted(survey.answer.task)}", why)
+    else:
+        yield TASK
+    if survey.answer.missing:
+        yield from _comment(f"{survey.answer.missing:,} rows have no label; they are left out:")
+        yield UNLABELLED
     yield _beside("validation = 0.2", "of the rows")
     yield _beside("test = 0.2", "looked at once, at the very end; 0: no test at all")
     yield _beside("seed = 0", "of the split")
@@ -111,7 +133,7 @@ def _hints(survey: Survey) -> Iterator[str]:
     for column in [c for c in used if named_id(c.name)][:1]:
         yield from _comment("Rows that belong together are never in two splits with:")
         yield f"#group = {quoted(column.name)}"
-    for column in [c for c in survey.columns if c.kind == "id"]:
+    for column in [c for c in survey.columns if c.kind == "id" and c.name not in survey.left_out]:
         yield from _comment(f"{column.name}: {column.why}. To use it:")
         yield f"#keep = {listed(column.name)}"
 

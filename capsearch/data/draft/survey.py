@@ -10,7 +10,7 @@ import numpy as np
 from capsearch.data.columns.declared import Column, Declared
 from capsearch.data.columns.doubt import Doubt
 from capsearch.data.columns.ladder import look
-from capsearch.data.columns.leaks import adds_up, leaks, say_the_same, scores
+from capsearch.data.columns.leaks import adds_up, leaks, say_the_same, scores, some_rows
 from capsearch.data.columns.target import Target, target_of
 from capsearch.data.draft.opening import Question, open_file
 from capsearch.data.preparation import Preparation
@@ -74,11 +74,11 @@ def survey(path: Path, target: str | None = None, delimiter: str | None = None) 
         raise BadRequest(f"--target {name!r}: no such column. Columns: {', '.join(near)}")
     if target is None:
         said = f"which column is to be predicted? {name!r} is taken for now"
-        questions.insert(0, Question(said, (f"target = {quoted(name)}",)))
+        questions.append(Question(said, (f"target = {quoted(name)}",), key="target"))
     labels = table.pop(name)
     answer = target_of(name, labels)
     if answer.task is None:
-        questions.append(Question(f"target {name!r}: {answer.why}", answer.lines))
+        questions.append(Question(f"target {name!r}: {answer.why}", answer.lines, key="task"))
     found = look(table, Declared())
     doubts = [each for each in found if isinstance(each, Doubt)]
     questions += [Question(f"column {d.column!r}: {d.said}", d.lines, d.column) for d in doubts]
@@ -114,7 +114,7 @@ def _given_away(
     answer: Target,
 ) -> tuple[dict[str, str], list[str]]:
     """Columns to leave out with their reasons, and sentences about others that come near."""
-    known = np.array([as_text(label) != "" for label in labels], bool)
+    known = some_rows(np.flatnonzero([as_text(label) != "" for label in labels]))
     rows = {name: values[known] for name, values in table.items()}
     y = labels[known]
     remarks = list[str]()

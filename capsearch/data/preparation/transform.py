@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 ISO, ISO_ZONE = "ISO 8601", "ISO 8601 with zone"
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST, NAT = float(np.finfo(np.float32).max), np.iinfo(np.int64).min
 FAR = 1e6  # scales from the median: everything beyond is as far
 DAY = 86_400_000_000  # microseconds
 WORD = re.compile(r"(?u)\b\w\w+\b")
@@ -41,7 +41,6 @@ ISO_PATTERNS = {
     ISO: re.compile(f"{_DATE}(?:{_TIME})?".format(**PARTS), re.I),
     ISO_ZONE: re.compile(f"{_DATE}{_TIME} ?{{z}}".format(**PARTS), re.I),
 }
-NOWHEN = np.iinfo(np.int64).min  # NaT
 Spec = Mapping[str, Any]  # of a column, or of all
 Arrays = Mapping[str, np.ndarray]
 Block = np.ndarray | sparse.csr_matrix
@@ -63,9 +62,8 @@ def transform(description: Spec, arrays: Arrays, table: Mapping[str, Any]) -> di
         raise ValueError(f"missing columns: {', '.join(map(repr, absent))}")
     values = {spec["name"]: np.asarray(table[spec["name"]]) for spec in specs}
     lengths = {name: len(array) for name, array in values.items()}
-    if len(set(lengths.values())) > 1:
+    if (rows := max(lengths.values())) > min(lengths.values()):
         raise ValueError(f"columns differ in their number of rows: {lengths}")
-    rows = next(iter(lengths.values()))
     blocks = ((spec, BLOCKS[spec["kind"]](spec, values[spec["name"]], arrays)) for spec in specs)
     if description["sparse"]:
         parts = [sparse.csr_matrix(block) for _, block in blocks]
@@ -210,7 +208,7 @@ def dates(spec: Spec, values: np.ndarray) -> np.ndarray:
         return next((d for p in patterns if (d := parse_date(text, p)) is not None), None)
 
     found = _each({**spec, "kind": f"date in the format {form or ISO}"}, values, read)
-    return np.array([NOWHEN if d is None else d for d in found], np.int64).view("M8[us]")
+    return np.array([NAT if d is None else d for d in found], np.int64).view("M8[us]")
 
 
 def words_of(text: str) -> list[str]:
@@ -266,7 +264,10 @@ def _category(spec: Spec, values: np.ndarray, _: Arrays) -> Block:
     null, other = {"", *spec["null"]}, spec["rare"]
     place: dict[str, int | None] = {text: i for i, text in enumerate(spec["values"])}
     place |= dict.fromkeys(null, spec["absent"])
-    found = [place.get(as_text(value), other) for value in values]
+    read = [(text, parse_number(text, {})) for text in spec["values"]]
+    typed = {as_text(x): place[text] for text, x in read if x is not None}  # 2100 for '02100'
+    texts = [(as_text(value), isinstance(value, str)) for value in values]
+    found = [place.get(t, other if said else typed.get(t, other)) for t, said in texts]
     hot = [(row, at) for row, at in enumerate(found) if at is not None]
     rows, columns = np.array(hot, np.int32).reshape(-1, 2).T
     ones = np.ones(len(hot), np.float32)
@@ -287,7 +288,7 @@ def _text(spec: Spec, values: np.ndarray, arrays: Arrays) -> Block:
         if idf is None:
             continue
         weights = [counts[at] * idf[at] for at in found]
-        length = math.sqrt(sum(weight * weight for weight in weights))
+        length = math.sqrt(math.fsum(w * w for w in weights))  # Pythons differ in their sum()
         data += [weight / length for weight in weights]
     filled = np.ones(len(columns)) if idf is None else np.array(data)
     parts = (filled.astype(np.float32), np.array(columns, np.int32), np.array(ends, np.int32))

@@ -111,7 +111,7 @@ def _in_order(key: str, name: str, values: np.ndarray, declared: Declared) -> np
     ours: dict[str, Any] = {
         part.name: {n: v for n, v in getattr(declared, part.name).items() if n in (name, EVERY)}
         for part in fields(Declared)
-        if part.name not in ("keep", "drop")
+        if part.name not in ("keep", "drop", "beside")
     }
     (column,) = columns_of({name: values}, replace(declared, keep=frozenset({name}), **ours))
     spec = {**column.as_dict(), "words": False}

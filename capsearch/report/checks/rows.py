@@ -29,6 +29,17 @@ def duplicates(record: StudyRecord) -> Answer:
     return warning(said) if any(data.duplicates.values()) else ok(said)
 
 
+def leaks(record: StudyRecord) -> Answer:
+    """CS019: columns that give the answer away."""
+    found = record.study.data.leaks
+    if found is None:
+        return not_applicable("the rows have no columns that could give the target away")
+    if not found:
+        return ok("no column predicts the target almost perfectly by itself")
+    told = "; ".join(f"{name!r}: {why}" for name, why in found.items())
+    return warning(f"columns that give the target away ({told}): is each known beforehand?")
+
+
 def balance(record: StudyRecord) -> Answer:
     """CS009: classes of unequal size, or splits with unequal classes."""
     shares = record.study.data.balance
