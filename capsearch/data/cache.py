@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from capsearch.codec import decode
 from capsearch.data.source import Rows, SearchData, Source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.records import DataProfile, digest_of
@@ -66,7 +67,7 @@ def prepare(source: Source, name: str, root: Path) -> Prepared:
     folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
     for _ in range(ATTEMPTS):
         if whole(folder):
-            profile = DataProfile(**json.loads((folder / PROFILE).read_text()))
+            profile = decode(DataProfile, (folder / PROFILE).read_text())
             return Prepared(folder, profile, rows_key(folder))
         _make(folder, source)
     raise CapsearchError(f"{folder}: what was just written there cannot be read back")
