@@ -20,7 +20,7 @@ from capsearch.families.dense import shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import facts, overfit
 from capsearch.report.compared import compared
-from capsearch.selection import shown
+from capsearch.selection import judge_of, shown
 from capsearch.tasks import words
 from capsearch.words import clock, described, minute, network
 
@@ -90,6 +90,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         with_ends=words.with_ends,
         target_columns=words.target_columns,
         target_cells=words.target_cells,
+        judge=judge_of(record),
         settings=partial(shown_settings, among=rows),
         pair=pair,
         words=overfit.in_words(*pair),

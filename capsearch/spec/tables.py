@@ -13,11 +13,13 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import to_json
 
 from capsearch import initialization
+from capsearch.errors import BadRequest
 from capsearch.families import dense
 from capsearch.families.dimension import STRICT, Choices, Dimension, one_of
 from capsearch.families.space import Space
 from capsearch.records import Candidate, DataProfile, StopOn
-from capsearch.selection import RULES, Settings
+from capsearch.selection import JUDGES, RULES, Judge, Settings
+from capsearch.selection.judge import LOG_LOSS
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.spec.values import decoded, encoded
 from capsearch.tasks import task_of
@@ -106,12 +108,14 @@ class Select(Settings):
     """[select]: the rule, fresh seeds a finalist, and what the rules are asked.
 
     Every report shows every rule that applies, so each setting has a default; that of `margin` is a
-    share of what an answer that looks at no row gives (`blind_loss`). `probably_good` asks for up
-    to four times as many `replicates` of the networks that can still decide.
+    share of what an answer that looks at no row gives (`blind_score`), in the unit of `judge`.
+    `probably_good` asks for up to four times as many `replicates` of the networks that can still
+    decide.
     """
 
     margin: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # type: ignore[assignment]
     rule: Annotated[str, _named_in(RULES)] | None = None  # by this version: RULE
+    judge: Annotated[str, _named_in(JUDGES)] = LOG_LOSS  # what networks are compared by
     replicates: Annotated[int, Field(ge=2)] = 5
 
     def __post_init__(self) -> None:
@@ -137,12 +141,14 @@ class Baseline(Table):
     units: tuple[Annotated[int, AfterValidator(dense.UNITS.legal)], ...]
 
 
-def blind_loss(data: DataProfile) -> float:
-    """What the best answer that looks at no row gives on validation rows, in the task's unit.
+def blind_score(data: DataProfile, judge: Judge) -> float:
+    """What the best answer that looks at no row gives on validation rows, as these are judged.
 
-    By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623.
+    By hand: a quarter positive, a log loss of -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623.
     """
-    return task_of(data.task).blind_loss_of(data.statistics("validation"))
+    if judge is JUDGES[LOG_LOSS]:
+        return task_of(data.task).blind_loss_of(data.statistics("validation"))
+    return judge.blind(data.statistics("validation")[0])
 
 
 def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -213,14 +219,30 @@ class StudySpec(Table):
         return Space(features, self.fixed(), layers, units, searched, outputs)
 
     def for_data(self, data: DataProfile, *, sparse: bool) -> Self:
-        """The same study with each setting that follows from the data filled in."""
+        """The same study with each setting that follows from the data filled in.
+
+        Raises BadRequest for what cannot be asked of such data.
+        """
         suited = {"initialization": initialization.for_rows(sparse=sparse)}
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}
         training = self.training.model_copy(update=filled)
-        margin = self.select.margin or float(f"{MARGIN_SHARE * blind_loss(data):.3g}")
+        self._check_judge(data)
+        blind = blind_score(data, JUDGES[self.select.judge])
+        margin = self.select.margin or float(f"{MARGIN_SHARE * blind:.3g}")
         select = replace(self.select, margin=margin, rule=self.select.rule or RULE)
         return self.model_copy(update={"training": training, "select": select})
+
+    def _check_judge(self, data: DataProfile) -> None:
+        """Which rows are right is read from their losses, which tell it of two classes alone."""
+        task, judge = task_of(data.task), self.select.judge
+        if judge == LOG_LOSS or (task.kind == "binary" and not data.counts_differ):
+            return
+        what = "weighted rows" if task.kind == "binary" else f"a {task.kind} task"
+        raise BadRequest(
+            f"select.judge: {judge!r} can judge two classes without weights, not {what}. Legal "
+            f"here: {LOG_LOSS!r}"
+        )
 
     @property
     def _usual(self) -> dict[str, Any]:

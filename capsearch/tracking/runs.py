@@ -9,6 +9,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.families.dense import settings_of
 from capsearch.records import DataProfile, Estimate, Study, StudyRecord, Trial
+from capsearch.selection import by_log_loss
 from capsearch.tasks import task_of
 from capsearch.tasks.words import score_of, shown
 from capsearch.words import network
@@ -100,13 +101,17 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
     test = record.test
     assert test is not None  # a study whose test split is sealed is not finished here
     return [
-        *_estimate("selected", record.choice.selected),
-        *_estimate("best", record.choice.best),
+        *_estimate(record, "selected", record.choice.selected),
+        *_estimate(record, "best", record.choice.best),
         ("test.loss", test.loss, 0),
         *([("test.accuracy", test.accuracy, 0)] if test.accuracy is not None else []),
         *((f"test.{n}", m.value, 0) for n, m in test.metrics.items() if n != "accuracy"),
         ("seconds", record.seconds, 0),
-        *(("capacity_curve.val_loss", e.mean, e.parameters) for e in record.estimates),
+        *(
+            ("capacity_curve.val_loss", by_log_loss(record, e).mean, e.parameters)
+            for e in record.estimates
+        ),
+        *(("capacity_curve.score", e.mean, e.parameters) for e in record.estimates),
     ]
 
 
@@ -137,10 +142,13 @@ def _targets(data: DataProfile, split: str) -> dict[str, Any]:
     return {"targets": dict(zip(names, statistics, strict=True))}
 
 
-def _estimate(prefix: str, estimate: Estimate) -> list[Measurement]:
+def _estimate(record: StudyRecord, prefix: str, estimate: Estimate) -> list[Measurement]:
+    """The score is what the choice was judged by."""
+    loss = by_log_loss(record, estimate)
     return [
-        (f"{prefix}.val_loss", estimate.mean, 0),
-        (f"{prefix}.val_loss_se", estimate.se, 0),
+        (f"{prefix}.val_loss", loss.mean, 0),
+        (f"{prefix}.val_loss_se", loss.se, 0),
+        (f"{prefix}.score", estimate.mean, 0),
         (f"{prefix}.parameters", float(estimate.parameters), 0),
     ]
 

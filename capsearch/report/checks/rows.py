@@ -7,7 +7,8 @@ import numpy as np
 from capsearch.records import StudyRecord
 from capsearch.report import facts
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
-from capsearch.spec.tables import blind_loss
+from capsearch.selection import by_log_loss, judge_of
+from capsearch.spec.tables import blind_score
 from capsearch.tasks import Task
 from capsearch.tasks.base import number
 from capsearch.tasks.words import second_label
@@ -92,10 +93,11 @@ def _spread(record: StudyRecord) -> Answer:
 
 def learned(record: StudyRecord) -> Answer:
     """CS016: the best network against the best answer that looks at no row."""
-    best, blind = record.choice.best, blind_loss(record.study.data)
+    best, judge = record.choice.best, judge_of(record)
+    blind = blind_score(record.study.data, judge)
     said = (
-        f"{facts.task_in(record).blind} gives a loss of {blind:.4f}, the best network "
-        f"{best.mean:.4f}"
+        f"{facts.task_in(record).blind} gives a validation {judge.noun} of {blind:.4f}, the best "
+        f"network {best.mean:.4f}"
     )
     if best.mean + 2.0 * best.se >= blind:
         return warning(f"no network learned anything from the rows: {said}")
@@ -104,9 +106,10 @@ def learned(record: StudyRecord) -> Answer:
 
 def surprise(record: StudyRecord) -> Answer:
     """CS017: the test loss against the validation loss, in standard errors of their difference."""
-    test, chosen = record.test, record.choice.selected
+    test = record.test
     if test is None:
         return not_applicable("the test split is still sealed")
+    chosen = by_log_loss(record, record.choice.selected)
     error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"
