@@ -29,8 +29,8 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     """The finalists, the choice and why, the test score with its interval, and what to check."""
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
-    score = fill(f"validation {judge_of(record).noun}", WIDTH)
     headline = task_of(record.study.data.task).headline
+    score = fill(f"validation {judge_of(record).noun}", WIDTH)
     titles = ["network", "parameters>", f"{score}>", f"{headline.title}>"]
     table = _table(*titles, *(["as good>"] if sure else []), "")
     for place, point in enumerate(record.estimates):
@@ -126,8 +126,8 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
             "their labels are: a good fit to them proves nothing."
         )
     console.print(
-        f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. Nothing "
-        f"memorised is an {probe.figure} of {figure(probe.chance)}, everything is "
+        f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. With "
+        f"nothing memorised, {probe.figure} is {figure(probe.chance)}; with everything, "
         f"{figure(probe.reachable)}.",
         highlight=False,
     )
