@@ -6,7 +6,10 @@ from pathlib import Path
 
 from capsearch import signals
 from capsearch.deadline import Deadline
+from capsearch.engines.registry import DEFAULT, engine_id, engine_of
+from capsearch.errors import BadRequest
 from capsearch.executors.base import Limits
+from capsearch.storage import StudyRow
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,24 @@ def usable_cores() -> int:
         return max(min(most, int(quota) // int(period)), 1)
     except (OSError, ValueError):  # no container, or one without a quota ('max')
         return most
+
+
+def engine_for(row: StudyRow | None, config: RunConfig) -> str:
+    """The id of the engine that trains: the stored one for good. Raises BadRequest."""
+    if row is None:
+        threads = config.threads or (1 if config.dask else usable_cores())
+        return engine_id(config.engine or DEFAULT, threads)
+    _, fixed = engine_of(row.engine)
+    stored = row.engine.partition("/")[0]
+    if config.engine is not None and config.engine != stored:
+        raise BadRequest(
+            f"--engine {config.engine}: {row.name} was begun with the engine {stored}, and the "
+            "figures of two engines must not stand in one study. Leave --engine out to go on, or "
+            "ask again under another name"
+        )
+    if config.threads and fixed not in (None, config.threads):
+        raise BadRequest(
+            f"--threads {config.threads}: {row.name} was begun with {fixed} threads, and the "
+            f"figures of the engine {stored} depend on them. Leave --threads out to go on"
+        )
+    return row.engine

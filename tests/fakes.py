@@ -10,8 +10,13 @@ from unittest import mock
 import numpy as np
 from scipy import sparse
 
-from capsearch.data.source import Rows, SearchData
+from capsearch.data import cache, material
+from capsearch.data.fitting import fit
+from capsearch.data.material import Material
+from capsearch.data.options import SplitOptions
+from capsearch.data.source import RawData, Rows, SearchData, SourceRef
 from capsearch.engines.base import Trained
+from capsearch.engines.child import lookup
 from capsearch.engines.registry import ENGINES
 from capsearch.executors import Executor, Limits, Lost, Pack
 from capsearch.executors import Rows as RowsRef
@@ -276,21 +281,77 @@ def toy_data(*, dense: bool = False) -> SearchData:
     return SearchData(toy_rows(200, seed=1, dense=dense), toy_rows(100, seed=2, dense=dense))
 
 
+SIZES = {"train": 200, "validation": 100, "test": 30}
+
+
+def toy_raw(*splits: str, dense: bool = False) -> RawData:
+    """The toy rows of these splits as a source gives them; all of them without a name."""
+    named = splits or tuple(SIZES)
+    seeds = {"train": 1, "validation": 2, "test": 3}
+    parts = [toy_rows(SIZES[name], seed=seeds[name], dense=dense) for name in named]
+    x: Any = np.concatenate([dense_of(part) for part in parts])
+    x = x if dense else sparse.csr_matrix(x)
+    y = np.concatenate([p.y for p in parts])
+    split = np.repeat(np.array(named, object), [len(p) for p in parts])
+    return RawData({"x": x}, y, split=split)
+
+
 class ToySource:
-    """A source with a test split that remembers whether it was asked for."""
+    """A source of toy rows, which has splits of its own; test rows lie with the others."""
+
+    dense = False
 
     def __init__(self, options: object = None) -> None:
-        self.opened = 0
+        self.reads = 0
 
     def identity(self) -> str:
         return digest_of("toy")
 
-    def search_data(self) -> SearchData:
-        return toy_data()
+    def read(self) -> RawData:
+        self.reads += 1
+        return toy_raw(dense=self.dense)
 
-    def test_data(self) -> Rows:
+
+class ApartSource(ToySource):
+    """The same rows, those of the test split in a file: it remembers how often that was read."""
+
+    def __init__(self, options: object = None) -> None:
+        super().__init__(options)
+        self.opened = 0
+
+    def read(self) -> RawData:
+        self.reads += 1
+        return toy_raw("train", "validation", dense=self.dense)
+
+    def sealed(self) -> str:
+        return digest_of("a file")
+
+    def read_sealed(self) -> RawData:
         self.opened += 1
-        return toy_rows(30, seed=3)
+        return replace(toy_raw("test"), split=None)
 
-    def profile(self) -> DataProfile:
-        return profile_of()
+
+class UntestedSource(ToySource):
+    """The same rows without those of the test split."""
+
+    def read(self) -> RawData:
+        return toy_raw("train", "validation")
+
+
+def toy_material(*, dense: bool = False) -> Material:
+    """What the house makes of the toy source."""
+    source = ToySource()
+    source.dense = dense
+    return material.read(source, "toy", SplitOptions())
+
+
+def toy_study(spec: StudySpec | None = None, name: str = "toy", engine: str = PACKED) -> Study:
+    """A study about the rows of `ToySource`."""
+    rows = toy_material()
+    data = cache.profile_of(rows, fit(rows.part("train").columns, SplitOptions(), rows.searched()))
+    return replace(study_of(spec, name, engine), data=data)
+
+
+def in_this_process(ref: SourceRef, function: str, *args: Any, check: object = None) -> Any:
+    """In place of `reader._in_a_child`: what a child would do, where a test can reach it."""
+    return lookup(function)(*args)

@@ -41,7 +41,8 @@ def test_imports_go_down_only_and_libraries_stay_in_their_homes() -> None:
 
 
 def test_test_rows_are_asked_for_by_the_seal_alone() -> None:
-    assert [p.name for p in MODULES if takes(p, "test_data")] == ["seal.py"]
+    for name in ("sealed_rows", "read_sealed"):
+        assert [p.name for p in MODULES if takes(p, name)] == ["seal.py"]
 
 
 def test_what_a_search_sees_has_no_place_for_test_rows() -> None:
@@ -85,3 +86,9 @@ def test_help_and_usage_errors_need_no_slow_library(arguments: list[str]) -> Non
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_the_reader_of_raw_rows_stands_alone() -> None:
+    """It is copied beside kept models, where neither capsearch nor pandas is installed."""
+    used = imported(PACKAGE / "data" / "preparation" / "transform.py")
+    assert used - set(sys.stdlib_module_names) == {"numpy", "scipy"}

@@ -9,6 +9,7 @@ from typing import NoReturn
 from capsearch import signals
 from capsearch.cli.app import app
 from capsearch.errors import CapsearchError
+from capsearch.words import plain
 
 
 def main() -> NoReturn:
@@ -47,4 +48,4 @@ def ending(say: Callable[[str, int], None]) -> Iterator[None]:
 
 def _say(message: str, _: int) -> None:
     for line in message.splitlines():
-        print(f"capsearch: {line}", file=sys.stderr, flush=True)
+        print(f"capsearch: {plain(line)}", file=sys.stderr, flush=True)

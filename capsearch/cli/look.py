@@ -9,6 +9,7 @@ from capsearch.cli.options import (
     ROOT,
     Cache,
     Name,
+    Override,
     Root,
     Storage,
     TrackingUri,
@@ -24,6 +25,7 @@ from capsearch.cli.options import (
 def report(
     context: typer.Context,
     name: Name,
+    override: Override = None,
     root: Root = ROOT,
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
@@ -34,7 +36,7 @@ def report(
     from capsearch.session import read_study, stored_session
 
     config = run_config(context, root, storage, tracking_uri, cache)
-    path, spec = read_study(name)
+    path, spec = read_study(name, override)
     with stored_session(path.stem, spec, config) as session:
         row = session.row()
         print(write(session.record(), session.reports, row.tracking if row else None).page)
@@ -57,9 +59,14 @@ def list_(context: typer.Context, root: Root = ROOT, storage: Storage = None) ->
 
 
 @app.command(epilog="Example: capsearch data imdb")
-def data(name: Name, cache: Cache = None) -> None:
-    """Show a study's data: sizes, balance, rows in two splits."""
+def data(name: Name, override: Override = None, cache: Cache = None) -> None:
+    """Show a study's data: sizes, balance, shared rows, columns."""
+    from capsearch.data.cache import preparation
+    from capsearch.listeners.columns import show_prepared
     from capsearch.listeners.tables import show_data
-    from capsearch.session import prepared, read_study
+    from capsearch.session import prepared, read_study, source_of
 
-    show_data(stderr(), prepared(read_study(name)[1], cache_root(cache)).profile)
+    source = source_of(*read_study(name, override))
+    found = prepared(source, cache_root(cache))
+    show_data(stderr(), found.profile)
+    show_prepared(stderr(), preparation(found.folder))

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from capsearch.listeners import Listener
 
 Name = Annotated[str, typer.Argument(help="A study's name, or the path of its TOML file.")]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--override",
+        metavar="TABLE.KEY=VALUE",
+        help="Say this as if written in the study file, such as data.path=FILE; may be repeated.",
+    ),
+]
 Root = Annotated[
     Path,
     typer.Option(envvar="CAPSEARCH_ROOT", help="Folder for reports, models and both databases."),

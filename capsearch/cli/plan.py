@@ -15,6 +15,7 @@ from capsearch.cli.options import (
     Engine,
     Json,
     Name,
+    Override,
     Root,
     Storage,
     Threads,
@@ -33,6 +34,7 @@ def schedule(
     form: Annotated[
         str, typer.Option("--format", help="cron, systemd, kubernetes, slurm or airflow.")
     ],
+    override: Override = None,
     at: Annotated[str, typer.Option(help="When, as a cron expression.")] = "0 2 * * *",
     root: Root = ROOT,
     storage: Storage = None,
@@ -64,8 +66,9 @@ def schedule(
     from capsearch.schedule import ScheduleRequest, Times, render
     from capsearch.session import read_study
     from capsearch.spec import shipped
+    from capsearch.spec.overrides import placed
 
-    path = read_study(name)[0]
+    path = read_study(name, override)[0]
     request = ScheduleRequest.of(
         path,
         shipped=path in shipped().values(),
@@ -80,6 +83,7 @@ def schedule(
         threads=threads,
         machines=machines,
         data_volume=data_volume,
+        overrides=tuple(map(placed, override or ())),
     )
     print(render(form, request), end="")
 
@@ -87,6 +91,7 @@ def schedule(
 @app.command(epilog="Example: capsearch probe rotten_tomatoes --seeds 3")
 def probe(
     name: Name,
+    override: Override = None,
     cache: Cache = None,
     engine: Engine = None,
     threads: Threads = 0,
@@ -101,11 +106,11 @@ def probe(
     from capsearch.engines.registry import DEFAULT, engine_id
     from capsearch.executors.base import Limits
     from capsearch.listeners.tables import show_probe
-    from capsearch.session import new_study, prepared, read_study
+    from capsearch.session import new_study, prepared, read_study, source_of
 
     limits = Limits(threads or usable_cores(), trial_timeout)
-    path, asked = read_study(name)
-    found = prepared(asked, cache_root(cache))
+    path, asked = read_study(name, override)
+    found = prepared(source_of(path, asked), cache_root(cache))
     id_ = engine_id(engine or DEFAULT, limits.threads)
     study, _, space = new_study(path.stem, asked, found.profile, id_, sparse=found.sparse)
     rows = study.data.sizes["train"]

@@ -1,6 +1,7 @@
 """`capsearch study` and `capsearch test`: what trains, and what opens the test split."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from capsearch.cli.options import (
     LogFormat,
     Memory,
     Name,
+    Override,
     Root,
     Storage,
     Threads,
@@ -25,12 +27,14 @@ from capsearch.cli.options import (
     run_config,
     stderr,
 )
+from capsearch.errors import BadRequest
 
 
 @app.command(epilog=f"Example: capsearch study imdb --json > imdb.json\n\n{EXIT_CODES}")
 def study(
     context: typer.Context,
     name: Name,
+    override: Override = None,
     root: Root = ROOT,
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
@@ -82,17 +86,18 @@ def study(
         memory=trial_memory, deadline=deadline, wait=wait, hold_test=hold_test,
         add_trials=add_trials, add_replicates=add_replicates,
     )  # fmt: skip
-    path, spec = read_study(name)
+    path, spec = read_study(name, override)
     if dry_run:
-        _estimate(path.stem, spec, config, as_json)
+        _estimate(path, spec, config, as_json)
         return
-    _run(path.stem, spec, config, log_format, as_json, if_changed=if_changed)
+    _run(path, spec, config, log_format, as_json, if_changed=if_changed)
 
 
 @app.command(epilog=f"Example: capsearch test imdb\n\n{EXIT_CODES}")
 def test(
     context: typer.Context,
     name: Name,
+    override: Override = None,
     root: Root = ROOT,
     storage: Storage = None,
     tracking_uri: TrackingUri = None,
@@ -108,32 +113,34 @@ def test(
     config = run_config(
         context, root, storage, tracking_uri, cache, timeout=trial_timeout, wait=wait
     )
-    path, spec = read_study(name)
+    path, spec = read_study(name, override)
     with stored_session(path.stem, spec, config) as session:
         session.record()  # raises when there is no choice yet that could be tested
-    _run(path.stem, spec, config, log_format, as_json)
+        if not session.study.has_test:
+            raise BadRequest(f"{path.stem}: there is no test split (test = 0) that could be opened")
+    _run(path, spec, config, log_format, as_json)
 
 
-def _estimate(name: str, spec: Any, config: Any, as_json: bool) -> None:
-    from capsearch.data.source import SourceRef
+def _estimate(path: Path, spec: Any, config: Any, as_json: bool) -> None:
     from capsearch.dry_run import estimate
     from capsearch.listeners.tables import show_estimate
+    from capsearch.session import source_of
 
-    found = estimate(name, spec, SourceRef(spec.data), config)
+    found = estimate(path.stem, spec, source_of(path, spec), config)
     show_estimate(stderr(), found)
     if as_json:
         print(json.dumps(found.document(), indent=2, allow_nan=False))
 
 
 def _run(
-    name: str, spec: Any, config: Any, log_format: str, as_json: bool, *, if_changed: bool = False
+    path: Path, spec: Any, config: Any, log_format: str, as_json: bool, *, if_changed: bool = False
 ) -> None:
-    from capsearch.data.source import SourceRef
-
+    name = path.stem
     with listening(log_format, name) as listener:
         from capsearch.run import run
+        from capsearch.session import source_of
 
-        result = run(name, spec, SourceRef(spec.data), config, listener)
+        result = run(name, spec, source_of(path, spec), config, listener)
         if if_changed and not result.worked:
             listener.note(f"{name}: nothing changed since it was completed")
         else:

@@ -1,8 +1,8 @@
-"""Prepared rows on disk: named by what they are made from, written in one step, checked on reading.
+"""Prepared rows on disk: named by the rows as read, written in one step, checked on reading.
 
-Training and validation rows only: test rows are never written. A folder that is damaged, or that
-holds other data than its name says, is made anew; processes that prepare the same data at once all
-succeed.
+Training and validation rows only: test rows are never written. Beside them lie their preparation,
+as JSON and npz, and what is known of the data. A folder that is damaged, or that holds other data
+than its name says, is made anew; processes that prepare the same data at once all succeed.
 """
 
 import hashlib
@@ -12,21 +12,28 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from capsearch.codec import decode
+from capsearch.data import material
+from capsearch.data.columns import leaks
+from capsearch.data.fitting import Fitted, Table, fit, from_files, table_of
+from capsearch.data.material import Material
+from capsearch.data.options import DataOptions, SplitOptions
 from capsearch.data.source import Rows, SearchData, Source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.records import DataProfile, digest_of
 from capsearch.tasks import task_of
 
-FORMAT = 2  # raise it when the files, or the fields of DataProfile, change
+FORMAT = 3  # raise it when the files, the fields of DataProfile, or any preparation change
 MANIFEST, PROFILE = "manifest.json", "profile.json"
+PREPARATION, ARRAYS = "preparation.json", "preparation.npz"
 TASK = "task.json"  # only of rows that are not plain binary ones: those have no such file
+BESIDE = (PROFILE, PREPARATION, ARRAYS)  # files that are no rows
 ATTEMPTS = 3  # one is enough, unless other processes repair the same folder at the same moment
 
 
@@ -62,15 +69,29 @@ def default_root() -> Path:
         ) from None
 
 
-def prepare(source: Source, name: str, root: Path) -> Prepared:
-    """The prepared rows of a source, from the cache or made now. Raises BadRequest."""
-    folder = root / f"{name}-{digest_of([FORMAT, name, source.identity()])[:16]}"
+def prepare(source: Source, name: str, root: Path, options: DataOptions | None = None) -> Prepared:
+    """The prepared rows of a source, which is read; from the cache or made now. Raises BadRequest.
+
+    A folder is named by the content of all rows and the options, so that rows that have changed,
+    whatever their source says, never meet old ones.
+    """
+    chosen = options or SplitOptions()
+    rows = material.read(source, name, chosen)
+    asked = [FORMAT, name, rows.content, rows.fingerprints, chosen.model_dump(mode="json")]
+    folder = root / f"{name}-{digest_of(asked)[:16]}"
     for _ in range(ATTEMPTS):
         if whole(folder):
             profile = decode(DataProfile, (folder / PROFILE).read_text())
             return Prepared(folder, profile, rows_key(folder))
-        _make(folder, source)
+        _make(folder, rows, chosen)
     raise CapsearchError(f"{folder}: what was just written there cannot be read back")
+
+
+def preparation(folder: Path) -> Fitted:
+    """What the rows in a folder were prepared by. Raises CapsearchError when it is damaged."""
+    check_whole(folder)
+    with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+        return from_files(json.loads((folder / PREPARATION).read_text()), dict(arrays))
 
 
 def load(folder: Path) -> SearchData:
@@ -91,21 +112,51 @@ def validation_targets(folder: Path) -> np.ndarray:
 def rows_key(folder: Path) -> str:
     """Names the rows in a prepared folder by their content, wherever it lies."""
     files = json.loads((folder / MANIFEST).read_text())["files"]
-    return digest_of({name: sha for name, sha in files.items() if name != PROFILE})[:32]
+    return digest_of({name: sha for name, sha in files.items() if name not in BESIDE})[:32]
 
 
-def _make(folder: Path, source: Source) -> None:
+def _make(folder: Path, rows: Material, options: DataOptions) -> None:
     """Write everything beside its place, then move it there in one step."""
     with _writing_to(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        data, profile = source.search_data(), source.profile()
+        fitted = fit(rows.part("train").columns, options, rows.searched())
+        parts = (rows.part(split) for split in material.SEARCHED)
+        train, validation = (Rows(fitted.matrix(p.columns), p.y, p.weight) for p in parts)
+        data = SearchData(train, validation, rows.task)
         with _writing_to(folder.parent):
-            _write(making, folder.name, data, profile)
+            _write(making, folder.name, data, fitted, profile_of(rows, fitted))
             _put(making, folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
+    """What is known of the data."""
+    statistics, binary = rows.statistics, rows.task.kind == "binary"
+    return DataProfile(
+        source=rows.name,
+        features=fitted.features,
+        sizes=rows.sizes,
+        balance={name: told[0] for name, told in statistics.items()} if binary else {},
+        duplicates=rows.duplicates,
+        fingerprints=rows.fingerprints,
+        task=rows.task.describe(),
+        targets={} if binary else statistics,
+        weighted=rows.raw.weight is not None,
+        leaks=_leaks(rows, fitted),
+    )
+
+
+def _leaks(rows: Material, fitted: Fitted) -> dict[str, str] | None:
+    """Columns that give the target away, by the rows that a search sees; None without columns."""
+    if not isinstance(fitted, Table):
+        return None
+    columns = [column for column in fitted.columns if column.used]
+    table = table_of(rows.searched())
+    found = [leak for each in rows.searched_targets() for leak in leaks(table, columns, each)]
+    return {leak.column: leak.why for leak in found}
 
 
 @contextmanager
@@ -119,14 +170,16 @@ def _writing_to(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(making: Path, name: str, data: SearchData, profile: DataProfile) -> None:
+def _write(making: Path, name: str, data: SearchData, fitted: Fitted, profile: DataProfile) -> None:
     """The manifest names the folder as well, so that a copy under another name is not believed."""
     for split, rows in (("train", data.train), ("validation", data.validation)):
         _save_rows(making, split, rows)
+    said, arrays = fitted.as_files()
+    (making / PREPARATION).write_text(json.dumps(said, indent=1))
+    np.savez(making / ARRAYS, allow_pickle=False, **arrays)
     if task := data.task.describe():
         (making / TASK).write_text(json.dumps(task, indent=1))
-    told = replace(profile, task=task, weighted=data.train.weight is not None)
-    (making / PROFILE).write_text(json.dumps(asdict(told), indent=1))
+    (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
     manifest = {"folder": name, "files": _hashes(making)}
     (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
     making.chmod(0o755)  # a temporary folder is its maker's alone, prepared data is not

@@ -1,25 +1,30 @@
 """The contract of a data source, and how a study finds one by name.
 
-A source is a class in the entry-point group `capsearch.data`, built with the study file's `[data]`
-table (less `source`). It splits its rows into train, validation and test by a seed, and whatever
-it learns from rows (a vocabulary, a mean) it learns from the training rows alone. Searching code
-gets `SearchData`, which has no test rows in it; `test_data` is called by `capsearch.seal` alone.
+A source is a class in the entry-point group `capsearch.data`, built with what the study file's
+`[data]` table says beside the house's own keys (`data/options.py`). It only says who it is and
+gives its rows: the house checks, splits, prepares, fingerprints and seals them, for every source
+alike. Searching code gets `SearchData`, which has no test rows in it.
 """
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy import sparse
 
-from capsearch.errors import BadRequest
-from capsearch.records import DataProfile
+from capsearch.data.options import FILES, DataOptions, SplitOptions, check
+from capsearch.errors import BadRequest, CapsearchError
 from capsearch.tasks import BINARY, Task
 
 GROUP = "capsearch.data"
+OURS = "capsearch."  # where the modules of our own sources are, which may run in any process
+HOUSE = tuple(SplitOptions.model_fields)  # keys that a stranger's source is not given
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +67,48 @@ class SearchData:
         return int(self.train.x.shape[1])
 
 
+@dataclass(frozen=True)
+class RawData:
+    """Rows as they came: every array has the same first axis. The house checks all of it.
+
+    `columns` is one of three:
+      * numbers: one entry 'x', shape (rows, features), of booleans, integers or floats; or CSR;
+      * texts: one entry 'text', shape (rows,), of `str`;
+      * a table: an entry for each column, shape (rows,), of `str` ('' is missing) where nothing is
+        typed yet, or of booleans, numbers or datetime64 (NaN, NaT and None are missing).
+    """
+
+    columns: Mapping[str, Any]
+    target: Any  # (rows,): labels as given, of str, bool, int or float
+    group: Any = None  # (rows,): rows of one group are never in two splits
+    time: Any = None  # (rows,): sortable; validation and test rows are the last
+    weight: Any = None  # (rows,): float
+    split: Any = None  # (rows,): 'train', 'validation' or 'test', where the material has splits
+
+
 class Source(Protocol):
     """Built as `Source(options)`; a `BadRequest` there names every option that is wrong."""
 
     def identity(self) -> str:
-        """SHA-256 of the raw material and of all that shapes the splits; cheap.
+        """Names the raw material and how it is read; cheap: no row is parsed.
 
-        Raises BadRequest when the material is missing or is not what it should be.
+        A finished study is asked about this alone. Raises BadRequest when the material is missing.
         """
         ...
 
-    def search_data(self) -> SearchData: ...
+    def read(self) -> RawData: ...
 
-    def test_data(self) -> Rows: ...
 
-    def profile(self) -> DataProfile: ...
+class SourceWithSealedFile(Source, Protocol):
+    """A source whose test rows may lie apart, and are not looked at before the opening."""
+
+    def sealed(self) -> str | None:
+        """SHA-256 of the bytes that hold the test rows; None where there are none apart."""
+        ...
+
+    def read_sealed(self) -> RawData:
+        """The test rows. Called by the seal alone."""
+        ...
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -84,35 +116,94 @@ def installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
 
 
-def open_source(table: Mapping[str, Any]) -> Source:
-    """The source that a `[data]` table names, built with the table's other keys."""
-    name, known = table["source"], installed()
-    if name not in known:
-        near = get_close_matches(name, known, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise BadRequest(
-            f"data.source: no source {name!r}.{hint} Installed: {', '.join(known) or 'none'}"
-        )
-    try:
-        build = known[name].load()
-    except Exception as error:  # a stranger's package may fail in any way while it is imported
-        raise BadRequest(
-            f"data.source: {name!r} cannot be loaded from {known[name].value}: {error}"
-        ) from error
-    source: Source = build({key: value for key, value in table.items() if key != "source"})
-    return source
-
-
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """A source by the `[data]` table that names it: plain values, which cross process borders."""
+    """A source by the `[data]` table that names it: plain values, which cross process borders.
+
+    `folder` is that of the study file, where relative paths begin.
+    """
 
     table: Mapping[str, Any]
+    folder: Path | None = None
 
     @property
     def name(self) -> str:
         return str(self.table["source"])
 
+    @property
+    def entry(self) -> EntryPoint:
+        """Where the source is. Raises BadRequest when there is none of this name."""
+        name, known = self.name, installed()
+        if name not in known:
+            near = get_close_matches(name, known, n=3)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise BadRequest(
+                f"data.source: no source {name!r}.{hint} Installed: {', '.join(known) or 'none'}"
+            )
+        return known[name]
+
+    @property
+    def ours(self) -> bool:
+        """Whether it came with capsearch; a stranger's is loaded in a child process alone."""
+        return self.entry.value.startswith(OURS)
+
+    def options(self) -> DataOptions:
+        """The options that the house reads. Raises BadRequest with every mistake in them.
+
+        One of our sources has its own keys checked here, too.
+        """
+        if self.ours:
+            kind: type[DataOptions] = getattr(self._loaded(), "Options", SplitOptions)
+            return check(kind, self.table)
+        return check(SplitOptions, {k: v for k, v in self.table.items() if k in HOUSE})
+
     def open(self) -> Source:
-        """Raises BadRequest for an unknown source, and for options that are wrong."""
-        return open_source(self.table)
+        """The source, built. Raises BadRequest for an unknown one, and for wrong options.
+
+        One of ours is given all keys, which it checks together.
+        """
+        self.options()
+        own = {k: v for k, v in self.table.items() if k != "source"}
+        if self.ours:
+            own |= {k: self._placed(own[k]) for k in FILES if k in own}
+        else:
+            own = {k: v for k, v in own.items() if k not in HOUSE}
+        kind = self._loaded()
+        with blamed(self.name, "it was built"):
+            source: Source = kind(own)
+        if missing := [m for m in ("identity", "read") if not callable(getattr(source, m, None))]:
+            raise BadRequest(
+                f"data.source: {self.name!r} has no method {' and no '.join(missing)}: a source "
+                "says who it is by identity() and gives its rows by read()"
+            )
+        return source
+
+    def _loaded(self) -> Any:
+        entry = self.entry
+        with blamed(self.name, f"it was loaded from {entry.value}"):
+            return entry.load()
+
+    def _placed(self, named: Any) -> Any:
+        """File names, made absolute."""
+        if isinstance(named, list):
+            return [self._placed(each) for each in named]
+        return str((self.folder or Path()).absolute() / named) if isinstance(named, str) else named
+
+
+@contextmanager
+def blamed(name: str, when: str) -> Iterator[None]:
+    """Whatever a source raises becomes a BadRequest that names the source, the error and its place.
+
+    `sys.exit` in a source is an error of it, too.
+    """
+    try:
+        yield
+    except CapsearchError:
+        raise
+    except (Exception, SystemExit) as error:
+        kind, text = type(error).__name__, " ".join(str(error).split())[:300]
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        raise BadRequest(
+            f"data.source: {name!r} failed when {when}: {kind}{': ' if text else ''}{text}{place}"
+        ) from error

@@ -17,7 +17,8 @@ class Listener(Protocol):
         """A phase begins.
 
         Args:
-            name: "reading the data", "search", "race", "replicates", "sealed test" or "report".
+            name: "reading the data", "search", "race", "replicates", "sealed test" ("model"
+                where there is no test split) or "report".
             total: Trainings in the whole phase; 0 when it trains nothing.
             done: How many of these were stored before this start. No `trial` tells of them.
         """

@@ -59,7 +59,7 @@ class Progress:
         return f"{message}: {self._saved()}. Run the same command to continue."
 
     def _saved(self) -> str:
-        if self.phase in ("sealed test", "report"):
+        if self.phase in ("sealed test", "model", "report"):
             return f"all trainings saved, the {self.phase} is left"
         if not self.total:
             return "no training has started, nothing is lost"

@@ -29,8 +29,8 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     """The finalists, the choice and why, the test score with its interval, and what to check."""
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
-    headline = task_of(record.study.data.task).headline
     score = fill(f"validation {judge_of(record).noun}", WIDTH)
+    headline = task_of(record.study.data.task).headline
     titles = ["network", "parameters>", f"{score}>", f"{headline.title}>"]
     table = _table(*titles, *(["as good>"] if sure else []), "")
     for place, point in enumerate(record.estimates):
@@ -58,12 +58,15 @@ def show_data(console: Console, profile: DataProfile) -> None:
     task = task_of(profile.task)
     heads = [escape(f"{head}>") for head in target_columns(task)]
     table = _table("split", "rows>", *heads, "fingerprint")
-    for split, rows in profile.sizes.items():
-        cells = map(escape, target_cells(profile, task, split))
-        table.add_row(split, f"{rows:,}", *cells, profile.fingerprints[split][:16])
+    for split, print_ in profile.fingerprints.items():
+        if split in profile.sizes:
+            cells = [f"{profile.sizes[split]:,}", *target_cells(profile, task, split)]
+        else:  # in a file of their own, which nobody has read
+            cells = ["sealed"] * (1 + len(heads))
+        table.add_row(split, *map(escape, cells), print_[:16])
     said = facts.shared_rows(profile)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
-    console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n")
+    console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n", markup=False)
 
 
 def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow]) -> None:
@@ -174,6 +177,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
 def _tested(record: StudyRecord) -> str:
     """The one score on test rows, or how to get it."""
     test = record.test
+    if record.complete and test is None:
+        return facts.NO_TEST
     if test is None:
         return (
             f"still sealed. `capsearch test {record.study.name}` opens it, once, for this network"

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from capsearch.listeners.progress import Progress
-from capsearch.words import clock, network
+from capsearch.words import clock, network, plain
 
 if TYPE_CHECKING:
     from capsearch.records import Trial
@@ -26,6 +26,7 @@ PHASES = {  # the title of each, and how it is explained at first
     "race": ("3/6 race", " (the best networks of each size band, from other seeds)"),
     "replicates": ("4/6 fresh-seed runs", " (finalists and baselines, trained again)"),
     "sealed test": ("5/6 sealed test", " (scoring the selected network on the test rows)"),
+    "model": ("5/6 model", " (keeping the selected network)"),
     "report": ("6/6 report", " (writing the report and MLflow)"),
 }
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -60,10 +61,10 @@ class Terminal:
             self._log()
 
     def note(self, message: str) -> None:
-        self._print(escape(message))
+        self._print(escape(plain(message)))
 
     def warn(self, message: str) -> None:
-        self._print(f"[yellow]warning:[/] {escape(message)}")
+        self._print(f"[yellow]warning:[/] {escape(plain(message))}")
 
     def result(self, result: "StudyResult") -> None:
         from capsearch.listeners.tables import show_result
@@ -82,7 +83,7 @@ class Terminal:
         said = self._progress.last_word(message, exit_code)
         name = "" if exit_code > 128 else "capsearch: "  # after Ctrl-C everybody knows who speaks
         for line in said.splitlines():
-            self._print(name + escape(line))
+            self._print(name + escape(plain(line)))
 
     def _print(self, markup: str) -> None:
         """A line of a log stays one line, whatever its length."""

@@ -108,7 +108,11 @@ class TestScore:
 
 @dataclass(frozen=True, slots=True)
 class DataProfile:
-    """What is known of a data set without showing a row of it. Keys are 'train' ... 'test'."""
+    """What is known of a data set without showing a row of it. Keys are 'train' ... 'test'.
+
+    A study may have no test split, and of test rows in a file of their own the fingerprint alone is
+    known: that of the file's bytes.
+    """
 
     source: str
     features: int
@@ -120,6 +124,7 @@ class DataProfile:
     targets: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Of each split's targets, `Task.statistics`; empty where `balance` says it."""
     weighted: bool = False  # whether rows have weights of their own
+    leaks: dict[str, str] | None = None  # column: why it gives the target away; None: no columns
 
     @property
     def counts_differ(self) -> bool:
@@ -146,6 +151,11 @@ class Study:
     def key(self) -> str:
         """Names the study in a storage: another question or other data is another study."""
         return f"{self.name}-{digest_of([self.digest, self.data.fingerprints])[:12]}"
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test rows to be opened once: a study may have none."""
+        return "test" in self.data.fingerprints
 
     @property
     def rows(self) -> str:
@@ -247,6 +257,11 @@ class StudyRecord:
     cut: str | None = None  # why the search ended before its budget, if it did
     checks: tuple[Check, ...] = ()
     races: tuple[Trial, ...] = ()  # of candidates that raced to stand for their rung
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to be done: the test split was scored, or there is none."""
+        return self.test is not None or not self.study.has_test
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

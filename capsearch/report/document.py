@@ -22,7 +22,7 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
     return {
         "study": study.name,
         "digest": study.digest,
-        "status": "complete" if test else "test held",
+        "status": "complete" if record.complete else "test held",
         "data": {
             "source": study.data.source,
             "sizes": study.data.sizes,

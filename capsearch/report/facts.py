@@ -7,6 +7,8 @@ from capsearch.records import DataProfile, Interval, StudyRecord, TestScore, Unc
 from capsearch.selection import judge_of, shown
 from capsearch.tasks import Task, task_of
 
+NO_TEST = "none: this study has no test split"
+
 
 def claim(record: StudyRecord) -> str:
     """What is claimed of the selected network, as 'proved', 'probable' or 'open', and its limits.
@@ -88,7 +90,12 @@ def other_openings(test: TestScore) -> str:
 
 
 def shared_rows(profile: DataProfile) -> str:
-    """'1,200 test rows also appear in train'; or that no row appears in more than one split."""
+    """'1,200 test rows also appear in train'; or that no row appears in more than one split.
+
+    Rows of a test file that was not read are not compared.
+    """
     pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
     said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
-    return ", ".join(said) or "no row appears in more than one split"
+    apart = "test" in profile.fingerprints and "test" not in profile.sizes
+    none = "no row appears in more than one split"
+    return (", ".join(said) or none) + (", the sealed test file not looked at" if apart else "")

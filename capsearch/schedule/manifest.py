@@ -84,6 +84,7 @@ def _command(format_name: str, request: ScheduleRequest, threads: int) -> list[s
         *trainers,
         *(["--threads", str(threads)] if threads else []),
         *(["--deadline", request.deadline] if request.deadline else []),
+        *(f"--override={said}" for said in request.overrides),
         *([] if in_pod else [f"--root={request.root}"]),
         *([f"--storage={request.storage}"] if request.storage else []),
         *([f"--tracking-uri={request.tracking}"] if request.tracking else []),

@@ -35,12 +35,13 @@ class ScheduleRequest:
     threads: int = 0  # processor cores of each training process; 0 leaves it to the format
     machines: int = 1  # for Kubernetes: with more than one, the first drives and the others train
     data_volume: str | None = None  # for Kubernetes: claim of a volume with the study's data
+    overrides: tuple[str, ...] = ()  # 'table.key=value': said beside the study file
 
     def __post_init__(self) -> None:
         texts = {
             "study": self.study, "name": self.name, "--root": self.root, "program": self.program,
             "--storage": self.storage or "", "--tracking-uri": self.tracking or "",
-        }  # fmt: skip
+        } | {f"-o {said.partition('=')[0]}": said for said in self.overrides}  # fmt: skip
         mistakes = [
             f"{key} {shown(text)!r}: a manifest cannot carry control characters"
             for key, text in texts.items()

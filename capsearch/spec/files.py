@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from capsearch.errors import BadRequest
 from capsearch.families import dense
+from capsearch.spec import overrides
 from capsearch.spec.sentences import did_you_mean, sentences
 from capsearch.spec.tables import Baseline, Search, Select, SpaceTable, StudySpec, Training
 
@@ -69,14 +70,21 @@ def _is_file(path: Path) -> bool:
     return False
 
 
-def read(path: Path, check_data: CheckData) -> StudySpec:
-    """The study in a file. Raises BadRequest with one line a mistake, all of them at once."""
+def read(path: Path, check_data: CheckData, said: Sequence[str] = ()) -> StudySpec:
+    """The study in a file. Raises BadRequest with one line a mistake, all of them at once.
+
+    Args:
+        path: of the file.
+        check_data: what is wrong with its [data].
+        said: 'table.key=value' each: as if written in the file.
+    """
     try:
         table = tomllib.loads(path.read_text("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise BadRequest(f"{path}: not valid TOML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path}: cannot be read: {error}") from error
+    overrides.apply(table, said)
     mistakes, spec = list(_data_mistakes(table, check_data)), None
     try:
         spec = StudySpec.of(table)

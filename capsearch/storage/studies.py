@@ -127,6 +127,8 @@ class StudyStorage:
 
     def opening(self, study: Study, digests: Sequence[str]) -> Opening | None:
         """The opening of the study's test split under the first of these digests that has one."""
+        if not study.has_test:
+            return None
         split = openings.c.test_split == study.data.fingerprints["test"]
         asked = sa.select(openings).where(split & openings.c.digest.in_(digests))
         found = {row.digest: row for row in self.database.read(lambda c: c.execute(asked).all())}

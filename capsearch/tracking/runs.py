@@ -2,19 +2,21 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.families.dense import settings_of
-from capsearch.records import DataProfile, Estimate, Study, StudyRecord, Trial
+from capsearch.records import DataProfile, Estimate, Study, StudyRecord, TestScore, Trial
 from capsearch.selection import by_log_loss
-from capsearch.tasks import task_of
+from capsearch.tasks import Task, task_of
 from capsearch.tasks.words import score_of, shown
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
+FORBIDDEN = re.compile(r"[^\w. :-]", re.ASCII)  # in MLflow's names
 Measurement = tuple[str, float, int]  # key, value, step
 
 
@@ -75,6 +77,7 @@ def study_tags(study: Study) -> dict[str, str]:
 def study_params(study: Study) -> dict[str, str]:
     """The question, flattened to 'table.key'; at most 100, each at most 500 characters."""
     flat = dict(_flatten("", {k: v for k, v in study.question.items() if k != "baseline"}))
+    flat = {FORBIDDEN.sub("_", key)[:250]: value for key, value in flat.items()}
     baselines = {f"baseline.{b['name']}": json.dumps(b) for b in study.question["baseline"]}
     return {k: v[:500] for k, v in list((flat | baselines).items())[:100]}
 
@@ -99,13 +102,15 @@ def dataset_inputs(study: Study) -> list[DatasetInput]:
 def result_metrics(record: StudyRecord) -> list[Measurement]:
     """The choice, the best, the one test score, and the capacity curve (step = parameters)."""
     test = record.test
-    assert test is not None  # a study whose test split is sealed is not finished here
+    scored = list[Measurement]()
+    if test is not None:
+        scored = [("test.loss", test.loss, 0)]
+        scored += [("test.accuracy", test.accuracy, 0)] if test.accuracy is not None else []
+        scored += [(f"test.{n}", m.value, 0) for n, m in test.metrics.items() if n != "accuracy"]
     return [
         *_estimate(record, "selected", record.choice.selected),
         *_estimate(record, "best", record.choice.best),
-        ("test.loss", test.loss, 0),
-        *([("test.accuracy", test.accuracy, 0)] if test.accuracy is not None else []),
-        *((f"test.{n}", m.value, 0) for n, m in test.metrics.items() if n != "accuracy"),
+        *scored,
         ("seconds", record.seconds, 0),
         *(
             ("capacity_curve.val_loss", by_log_loss(record, e).mean, e.parameters)
@@ -118,18 +123,25 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
 def note_of(record: StudyRecord) -> str:
     """The description of the study's run, in Markdown."""
     chosen, test = record.choice.selected, record.test
-    assert test is not None
     task = task_of(record.study.data.task)
-    name, score = task.headline.name, score_of(test, task)
     doubts = "".join(f"- {check.code} {check.sentence}\n" for check in record.warnings)
     return (
         f"**Selected: {network(chosen.candidate.units)}, {chosen.parameters:,} parameters** "
         f"({record.choice.rule}): {record.choice.reason}.\n\n"
-        f"Test, opened once: {task.headline.title} {shown(name, score.value, 2)} (95% interval "
-        f"{shown(name, score.low, 2)} to {shown(name, score.high, 2)}), loss {test.loss:.4f}.\n\n"
+        f"{_tested(test, task)}.\n\n"
         f"{'Read with care:' if doubts else 'No check warns.'}\n\n{doubts}\n"
         "`report.html` is below *Artifacts*. Trials are the runs nested in this one: "
         "baselines, the search, and fresh-seed runs (replicates) of the finalists and baselines."
+    )
+
+
+def _tested(test: TestScore | None, task: Task) -> str:
+    if test is None:
+        return "Test: none, for this study has no test split"
+    name, score = task.headline.name, score_of(test, task)
+    return (
+        f"Test, opened once: {task.headline.title} {shown(name, score.value, 2)} (95% interval "
+        f"{shown(name, score.low, 2)} to {shown(name, score.high, 2)}), loss {test.loss:.4f}"
     )
 
 

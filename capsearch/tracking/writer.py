@@ -109,8 +109,9 @@ class Writer:
             version = registered(
                 self._client, record, model, self._experiment, self._parent, remote=self._remote
             )
-        assert record.test is not None  # a study whose test split is sealed is not finished here
-        when = int(datetime.fromisoformat(record.test.opened_at).timestamp() * 1000)
+        assert record.complete  # a study whose test split is sealed is not finished here
+        ended = record.test.opened_at if record.test else record.decision.decided_at
+        when = int(datetime.fromisoformat(ended).timestamp() * 1000)
         held = self._client.get_run(self._parent).data.metrics
         metrics = [Metric(k, v, when, step) for k, v, step in result_metrics(record)]
         fresh = [m for m in metrics if m.key not in held]

@@ -23,9 +23,9 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import ttest_ind
 
-from capsearch import initialization, spec
+from capsearch import initialization, reader, spec
 from capsearch.data import cache
-from capsearch.data.source import Rows, SearchData, open_source
+from capsearch.data.source import Rows, SearchData, SourceRef
 from capsearch.engines.packed import PackedEngine
 from capsearch.families import dense
 from capsearch.records import Candidate, Job, digest_of
@@ -63,7 +63,7 @@ class Ground:
             return cls(table(name), asked, 64, 60, 8)
         if name in HEADS:
             return cls(table_of_heads(name), asked, 64, 60, 8)
-        prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
+        prepared = reader.prepare(SourceRef(asked.data), root)
         training = asked.training
         batch = asked.fixed().batch_size
         return cls(cache.load(prepared.folder), asked, batch, training.epochs, training.patience)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from capsearch import spec
+from capsearch import reader, spec
 from capsearch.data import cache
-from capsearch.data.source import open_source
+from capsearch.data.source import SourceRef
 from capsearch.engines.base import Trained
 from capsearch.engines.registry import DEFAULT, engine_id
 from capsearch.families.space import Space, bands
@@ -61,7 +61,7 @@ class Ground:
     @classmethod
     def of(cls, name: str, root: Path) -> "Ground":
         asked = spec.read(spec.shipped()[name], lambda _: [])
-        prepared = cache.prepare(open_source(asked.data), asked.data["source"], root)
+        prepared = reader.prepare(SourceRef(asked.data), root)
         study, asked, space = new_study(
             name, asked, prepared.profile, engine_id(DEFAULT, threads=1), sparse=prepared.sparse
         )

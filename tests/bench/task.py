@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from capsearch import reader
 from capsearch.data import cache
-from capsearch.data.source import SearchData, open_source
+from capsearch.data.source import SearchData, SourceRef
 from capsearch.records import Candidate, Job
 
 DATA: dict[str, Any] = {
@@ -24,7 +25,7 @@ WIDEST, RATES = 256, (3e-4, 3e-2)  # of the shipped IMDB study
 
 def prepared(root: Path | None) -> Path:
     """The folder of the prepared rows: 15,000 to train on and 5,000 to validate with."""
-    return cache.prepare(open_source(DATA), DATA["source"], root or cache.default_root()).folder
+    return reader.prepare(SourceRef(DATA), root or cache.default_root()).folder
 
 
 def dense(data: SearchData) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

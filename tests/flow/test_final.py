@@ -14,21 +14,22 @@ import pytest
 
 from capsearch import final
 from capsearch.data import cache
+from capsearch.data.options import SplitOptions
 from capsearch.data.source import SourceRef
 from capsearch.deadline import Deadline
 from capsearch.engines.child import ChildFailed
 from capsearch.engines.packed import PackedEngine
-from capsearch.errors import CapsearchError, Interrupted
+from capsearch.errors import BadRequest, CapsearchError, Interrupted
 from capsearch.executors import Limits
 from capsearch.final import FinalEvaluation, FinalTask
-from capsearch.records import Candidate, Choice, Job, Opening, Proof
+from capsearch.records import Candidate, Choice, Job, Opening, Proof, Study
 from capsearch.storage import StudyStorage, StudyWriter
 from tests.contracts.engine import SMALL
-from tests.fakes import PACKED, ToySource, study_of, toy_data
+from tests.fakes import PACKED, ApartSource, study_of, toy_data
 from tests.samples import record_of
 
 STUDY, CHOICE = study_of(), record_of().choice
-SOURCE = SourceRef({"source": "toy"})
+SOURCE, DATA = SourceRef({"source": "toy"}), Path("prepared")
 
 
 @dataclass
@@ -64,7 +65,7 @@ def evaluation(monkeypatch: pytest.MonkeyPatch) -> Evaluation:
     def made(*children: StandIn, deadline: Deadline | None = None) -> FinalEvaluation:
         waiting = list(children)
         monkeypatch.setattr(final, "Child", lambda _: waiting.pop(0))
-        return FinalEvaluation(STUDY, SOURCE, Limits(1, 60.0), deadline or Deadline())
+        return FinalEvaluation(STUDY, SOURCE, DATA, Limits(1, 60.0), deadline or Deadline())
 
     return made
 
@@ -147,9 +148,20 @@ def test_an_engine_that_is_keras_has_nothing_to_prove(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keras = replace(STUDY, engine="fit/1/cpu/1 threads")
-    evaluating = FinalEvaluation(keras, SOURCE, Limits(1), Deadline())
+    evaluating = FinalEvaluation(keras, SOURCE, DATA, Limits(1), Deadline())
     evaluating.begin_proof(CHOICE.job, tmp_path)  # starts no child
     assert evaluating.proof() is None
+
+
+def at_hand(source: ApartSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`SOURCE` is this one."""
+    monkeypatch.setattr(SourceRef, "open", lambda _: source)
+    monkeypatch.setattr(SourceRef, "options", lambda _: SplitOptions())
+
+
+def apart_study(folder: Path) -> Study:
+    """A study about the rows of `ApartSource`."""
+    return replace(STUDY, data=cache.prepare(ApartSource(), "toy", folder).profile)
 
 
 OPENING = Opening("d", "toy-1", "a", "2026-01-02T03:04:05+00:00", None)
@@ -157,14 +169,16 @@ OPENING = Opening("d", "toy-1", "a", "2026-01-02T03:04:05+00:00", None)
 
 @pytest.mark.integration
 def test_rows_that_changed_since_the_study_began_are_not_opened(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    source = ToySource()
-    monkeypatch.setattr(SourceRef, "open", lambda _: source)
-    final.get_ready(STUDY, SOURCE)
-    changed = replace(STUDY.data, fingerprints=STUDY.data.fingerprints | {"test": "0" * 64})
-    with pytest.raises(CapsearchError, match="no longer those that toy was run on"):
-        final.get_ready(replace(STUDY, data=changed), SOURCE)
+    source = ApartSource()
+    at_hand(source, monkeypatch)
+    study = apart_study(tmp_path)
+    final.get_ready(study, SOURCE)
+    for split in ("train", "validation", "test"):
+        changed = replace(study.data, fingerprints=study.data.fingerprints | {split: "0" * 64})
+        with pytest.raises(BadRequest, match="no longer those that toy was run on"):
+            final.get_ready(replace(study, data=changed), SOURCE)
     assert source.opened == 0
 
 
@@ -175,7 +189,7 @@ def trained(tmp_path: Path) -> tuple[FinalTask, Choice]:
         Candidate((4, 3), **SMALL), study_seed=0, replicate=1, epochs=4, patience=4, engine=PACKED
     )
     (result,) = PackedEngine(threads=1).train([job], toy_data())
-    rows = cache.prepare(ToySource(), "toy", tmp_path / "cache").folder
+    rows = cache.prepare(ApartSource(), "toy", tmp_path / "cache").folder
     selected = replace(CHOICE.selected, candidate=job.candidate)
     choice = replace(CHOICE, selected=selected, job=job, val_loss=result.outcome.val_loss)
     return FinalTask(choice, result.weights, rows, tmp_path / "models" / "a"), choice
@@ -186,16 +200,17 @@ def trained(tmp_path: Path) -> tuple[FinalTask, Choice]:
 def test_kept_weights_give_the_stored_loss_and_are_scored_on_the_opened_rows(
     trained: tuple[FinalTask, Choice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = ToySource()
-    monkeypatch.setattr(SourceRef, "open", lambda _: source)
-    final.get_ready(STUDY, SOURCE)
+    source = ApartSource()
+    at_hand(source, monkeypatch)
     task, _ = trained
+    study = apart_study(task.data.parent)
+    final.get_ready(study, SOURCE)
     (task.folder.parent / ".making-before").mkdir(parents=True)  # of a child that was killed
     final.keep_model(task)
     assert list(task.folder.parent.iterdir()) == [task.folder]
     assert (task.folder / final.MODEL).is_file()
     assert source.opened == 0
-    scored = final.score(STUDY.key, task.folder, OPENING)
+    scored = final.score(study.key, task.folder, task.data, OPENING)
     assert (source.opened, scored["rows"]) == (1, 30)
     assert np.isfinite(scored["loss"])
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from capsearch import driver
+from capsearch import driver, reader
 from capsearch import run as run_module
 from capsearch.config import RunConfig
 from capsearch.data import source as source_module
@@ -33,7 +33,8 @@ from capsearch.selection import RULES, rules, uncertainty_of
 from capsearch.session import stored_session
 from capsearch.spec import StudySpec
 from capsearch.storage import FenceLost, StudyRow, StudyStorage, StudyWriter
-from tests.fakes import FakeEngine, spec_of, study_of
+from capsearch.storage.tables import openings
+from tests.fakes import FakeEngine, ToySource, in_this_process, spec_of, toy_study
 from tests.storage.test_openings import FORMER
 from tests.tracking.memory import MemoryTracker
 
@@ -82,7 +83,7 @@ class Flow:
 
     def opening(self) -> Opening | None:
         with closing(self.storage) as storage:
-            return storage.opening(study_of(self.spec), [study_of(self.spec).digest])
+            return storage.opening(toy_study(self.spec), [toy_study(self.spec).digest])
 
 
 @pytest.fixture
@@ -114,8 +115,12 @@ def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flow:
 
         def close(self) -> None: ...
 
-    toy = {"toy": EntryPoint("toy", "tests.fakes:ToySource", source_module.GROUP)}
+    toy = {
+        name: EntryPoint(name, f"tests.fakes:{kind}", source_module.GROUP)
+        for name, kind in (("toy", "ToySource"), ("untested", "UntestedSource"))
+    }
     monkeypatch.setattr(source_module, "installed", lambda: toy)
+    monkeypatch.setattr(reader, "_in_a_child", in_this_process)
     monkeypatch.setattr(run_module, "executor_of", lambda *_: InlineExecutor(made.engine))
     monkeypatch.setattr(run_module, "open_tracker", lambda *_: made.tracker)
     monkeypatch.setattr(run_module, "FinalEvaluation", FakeFinal)
@@ -285,6 +290,47 @@ def test_a_study_is_held_before_its_test_and_then_opened_without_training(flow: 
     assert not flow(hold_test=True).worked  # it is complete: nothing can be held any more
 
 
+def without_test(flow: Flow) -> None:
+    """A study whose source has no test rows, and which asks for none."""
+    flow.spec = spec_of(select=SELECT, data={"source": "untested", "test": 0.0})
+
+
+def test_a_study_without_a_test_split_is_complete_once_it_has_a_choice(flow: Flow) -> None:
+    without_test(flow)
+    result = flow()
+    assert result.record is not None
+    assert (result.record.test, result.record.complete) == (None, True)
+    assert (result.document["status"], result.document["test"]) == ("complete", None)
+    assert result.document["data"]["sizes"].keys() == {"train", "validation"}
+    assert (flow.scored, flow.kept) == ([], [result.record.choice.key])
+    assert flow.tracker.finished
+    assert {c.code: c.status for c in result.record.checks}["CS007"] == "not applicable"
+    assert not flow().worked
+    assert not flow(hold_test=True).worked
+    with closing(flow.storage) as storage:
+        assert storage.database.read(lambda c: c.execute(sa.select(openings)).all()) == []
+
+
+def test_more_may_be_added_to_a_study_without_a_test_split_at_any_time(flow: Flow) -> None:
+    without_test(flow)
+    flow()
+    more = flow(add_trials=6)
+    assert more.worked
+    assert len(flow.trials("search")) == 12 + 6
+
+
+def test_other_rows_of_the_same_identity_are_refused_while_a_study_is_under_way(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow.interfere = lambda _: (_ for _ in ()).throw(Interrupted("cut"))
+    with pytest.raises(Interrupted):
+        flow()
+    monkeypatch.setattr(ToySource, "dense", True)
+    with pytest.raises(BadRequest, match="no longer those that toy was run on"):
+        flow()
+    monkeypatch.undo()
+
+
 def test_there_is_nothing_to_open_before_there_is_a_choice(flow: Flow) -> None:
     with pytest.raises(BadRequest):
         recorded(flow)
@@ -410,7 +456,7 @@ def test_a_driver_that_is_overtaken_opens_nothing(flow: Flow) -> None:
     def interfere(what: str) -> None:
         if what == "model":
             with closing(flow.storage) as storage:
-                StudyWriter(storage, study_of(flow.spec))
+                StudyWriter(storage, toy_study(flow.spec))
 
     flow.interfere = interfere
     with pytest.raises(FenceLost):
@@ -486,7 +532,7 @@ def test_what_mlflow_lacks_is_made_up_for_without_training(flow: Flow) -> None:
 def former(flow: Flow, document: str | None) -> None:
     """As if the first version of capsearch had opened the split, and ended or not."""
     engine = sa.create_engine(flow.config.storage, poolclass=sa.NullPool)
-    study = study_of(flow.spec)
+    study = toy_study(flow.spec)
     with engine.begin() as connection:
         for statement in FORMER.strip().split(";\n"):
             connection.exec_driver_sql(statement)

@@ -18,17 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 SOURCE = '''
 """Two moons that overlap, told apart by ten numbers."""
 import numpy as np
-from capsearch.data.source import Rows, SearchData
-from capsearch.records import DataProfile, digest_of
-
-SIZES = {"train": 400, "validation": 200, "test": 100}
-
-
-def rows(split):
-    rng = np.random.default_rng([3, list(SIZES).index(split)])
-    x = rng.normal(size=(SIZES[split], 10)).astype(np.float32)
-    score = x[:, 0] * x[:, 1] + x[:, 2] + 0.5 * rng.normal(size=len(x))
-    return Rows(x, (score > 0).astype(np.float32))
+from capsearch.data.source import RawData
 
 
 class Moons:
@@ -36,19 +26,13 @@ class Moons:
         self.options = dict(options)
 
     def identity(self):
-        return digest_of(["moons", self.options])
+        return "moons"
 
-    def search_data(self):
-        return SearchData(rows("train"), rows("validation"))
-
-    def test_data(self):
-        return rows("test")
-
-    def profile(self):
-        balance = {name: float(rows(name).y.mean()) for name in SIZES}
-        shared = dict.fromkeys(("train/validation", "train/test", "validation/test"), 0)
-        prints = {name: digest_of(["moons", name]) for name in SIZES}
-        return DataProfile("moons", 10, SIZES, balance, shared, prints)
+    def read(self):
+        rng = np.random.default_rng(3)
+        x = rng.normal(size=(700, 10)).astype(np.float32)
+        score = x[:, 0] * x[:, 1] + x[:, 2] + 0.5 * rng.normal(size=len(x))
+        return RawData({"x": x}, score > 0)
 '''
 STUDY = """
 [data]
@@ -74,17 +58,16 @@ INLINE = """
 import json, sys
 from pathlib import Path
 from capsearch.config import RunConfig
-from capsearch.data.source import SourceRef
 from capsearch.listeners import Silent
 from capsearch.run import run
-from capsearch.session import read_study
+from capsearch.session import read_study, source_of
 root = Path(sys.argv[1]).absolute()
 path, spec = read_study("strange")
 config = RunConfig(
     root=root, storage=f"sqlite:///{root}/studies.db", tracking=f"sqlite:///{root}/mlflow.db",
     cache=root / "cache", workers=0,
 )
-print(json.dumps(run(path.stem, spec, SourceRef(spec.data), config, Silent()).document))
+print(json.dumps(run(path.stem, spec, source_of(path, spec), config, Silent()).document))
 """
 
 

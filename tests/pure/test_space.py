@@ -267,3 +267,15 @@ def test_reading_a_study_file_needs_no_slow_library() -> None:
     code = "import sys, capsearch.spec; print({'keras', 'tensorflow', 'optuna'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+@given(st.integers(1, 100), st.integers(1, 20), st.integers(1, 8))
+def test_the_edges_of_a_ladder_grow_whatever_the_outputs(
+    features: int, outputs: int, rungs: int
+) -> None:
+    """With several outputs the linear model is larger than a network of one unit."""
+    space = replace(imdb_space(features), outputs=outputs)
+    edges = ladder(space, rungs)
+    assert list(edges) == sorted(set(edges))
+    sizes = [space.parameters(Candidate(units)) for units in ((), (space.units.low,))]
+    assert min(sizes) >= edges[0]

@@ -3,6 +3,7 @@
 import json
 import os
 from datetime import UTC, date, datetime, time
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, Field
 
 from capsearch import spec
-from capsearch.data.options import stated
-from capsearch.data.source import open_source
+from capsearch.data import source as source_module
+from capsearch.data.source import SourceRef
 from capsearch.errors import BadRequest
+from capsearch.identity import stated
 from capsearch.records import digest_of
 from capsearch.selection import Settings
 from tests.fakes import profile_of
@@ -443,7 +445,11 @@ def test_other_questions_have_other_identities(one: dict[str, Any], two: dict[st
             and first.question == second.question)  # fmt: skip
 
 
-def test_a_source_of_ours_tells_its_defaults_and_others_are_taken_at_their_word() -> None:
+def test_a_source_of_ours_tells_its_defaults_and_others_are_taken_at_their_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     table = {"source": "imdb", "vocabulary": 10_000, "seed": 3}
-    assert stated(open_source(table), table) == {"source": "imdb", "seed": 3}
-    assert stated(object(), table) == table
+    assert stated(SourceRef(table)) == {"source": "imdb", "seed": 3}
+    strange = EntryPoint("imdb", "tests.fakes:ToySource", source_module.GROUP)
+    monkeypatch.setattr(source_module, "installed", lambda: {"imdb": strange})
+    assert stated(SourceRef(table)) == table

@@ -376,6 +376,18 @@ def test_cs017_a_test_loss_that_validation_did_not_promise(loss: float, expected
 
 
 @pytest.mark.parametrize(
+    ("leaks", "expected"),
+    [(None, "not applicable"), ({}, "ok"), ({"alive": "the target in other words"}, "warning")],
+)
+def test_cs019_columns_that_give_the_answer_away(
+    leaks: dict[str, str] | None, expected: str
+) -> None:
+    record = data(leaks=leaks)
+    assert status("CS019", record) == expected
+    assert all(name in sentence("CS019", record) for name in leaks or ())
+
+
+@pytest.mark.parametrize(
     ("proof", "expected"),
     [
         (Proof(9e-4, 500), "ok"),

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from capsearch.data.seal import opened_rows
+from capsearch.data import cache
+from capsearch.data.options import SplitOptions
+from capsearch.data.seal import Sealed, opened_rows
+from capsearch.data.source import RawData
 from capsearch.errors import BadRequest, SealBroken
 from capsearch.storage import StudyStorage, StudyWriter
 from capsearch.storage.tables import VERSIONS, trials, versions
-from tests.fakes import ToySource, spec_of, study_of
+from tests.fakes import ApartSource, spec_of, study_of
 
 STUDY = study_of()
 
@@ -24,18 +27,22 @@ def storage(storage_url: str) -> Iterator[StudyStorage]:
         yield opened
 
 
-def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(storage: StudyStorage) -> None:
+def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(
+    storage: StudyStorage, tmp_path: Path
+) -> None:
     writer = StudyWriter(storage, STUDY)
 
-    class Dies(ToySource):
-        def test_data(self):  # type: ignore[no-untyped-def]
+    class Dies(ApartSource):
+        def read_sealed(self) -> RawData:
             assert storage.opening(STUDY, [STUDY.digest]) is not None
             raise KeyboardInterrupt
 
+    folder = cache.prepare(ApartSource(), "toy", tmp_path).folder
+    dying = Sealed.of(Dies(), "toy", SplitOptions())
     with pytest.raises(KeyboardInterrupt):
-        opened_rows(Dies(), writer.claim("a", []))
-    source, opening = ToySource(), writer.claim("a", [])  # the same choice may finish
-    rows = opened_rows(source, opening)
+        opened_rows(dying, folder, writer.claim("a", []))
+    source, opening = ApartSource(), writer.claim("a", [])  # the same choice may finish
+    rows = opened_rows(Sealed.of(source, "toy", SplitOptions()), folder, opening)
     assert (source.opened, len(rows), opening.score) == (1, 30, None)
     assert storage.openings(STUDY) == 1
 

@@ -30,6 +30,7 @@ CHECKS: dict[str, Callable[[StudyRecord], Answer]] = {
     "CS016": rows.learned,
     "CS017": rows.surprise,
     "CS018": trust.same_as_keras,
+    "CS019": rows.leaks,
 }
 
 

@@ -22,7 +22,7 @@ FAR = 3.0  # standard errors between two splits: by chance alone, 1 in 370
 def openings(record: StudyRecord) -> Answer:
     """CS007: studies that have opened the same test split."""
     if record.test is None:
-        return not_applicable("the test split is still sealed")
+        return not_applicable(_untested(record))
     others, day = facts.other_openings(record.test), record.test.opened_at[:10]
     if record.test.openings > 1:
         return warning(f"{others}: the more often it is used, the less a test score proves")
@@ -34,6 +34,17 @@ def duplicates(record: StudyRecord) -> Answer:
     data = record.study.data
     said = facts.shared_rows(data)
     return warning(said) if any(data.duplicates.values()) else ok(said)
+
+
+def leaks(record: StudyRecord) -> Answer:
+    """CS019: columns that give the answer away."""
+    found = record.study.data.leaks
+    if found is None:
+        return not_applicable("the rows have no columns that could give the target away")
+    if not found:
+        return ok("no column predicts the target almost perfectly by itself")
+    told = "; ".join(f"{name!r}: {why}" for name, why in found.items())
+    return warning(f"columns that give the target away ({told}): is each known beforehand?")
 
 
 def balance(record: StudyRecord) -> Answer:
@@ -108,11 +119,15 @@ def surprise(record: StudyRecord) -> Answer:
     """CS017: the test loss against the validation loss, in standard errors of their difference."""
     test = record.test
     if test is None:
-        return not_applicable("the test split is still sealed")
+        return not_applicable(_untested(record))
     chosen = by_log_loss(record, record.choice.selected)
-    error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
+    error = hypot(chosen.se, (test.loss_high - test.loss) / Z95)  # its low end stops at 0
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"
     if abs(apart) > Z95 * error:
         return warning(f"{said} differ by more than chance explains: the splits may differ")
     return ok(f"{said} differ by no more than chance explains")
+
+
+def _untested(record: StudyRecord) -> str:
+    return "there is no test split" if record.complete else "the test split is still sealed"

@@ -1,0 +1,142 @@
+"""What turns a source's columns into the numbers of a network, learned from training rows alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import sparse
+
+from capsearch.data import border
+from capsearch.data.columns import Column, columns_of
+from capsearch.data.options import DataOptions
+from capsearch.data.preparation import Preparation, Settings
+from capsearch.data.table_options import TableOptions
+from capsearch.errors import BadRequest
+
+Matrix = np.ndarray | sparse.csr_matrix
+
+
+class Fitted(Protocol):
+    """A preparation: float32 rows of columns, and what it is on disk."""
+
+    @property
+    def features(self) -> int: ...
+
+    def matrix(self, columns: Mapping[str, Any]) -> Matrix: ...
+
+    def as_files(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """A JSON object, whose 'kind' says which preparation it is, and arrays."""
+        ...
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts as multi-hot rows over a vocabulary, CSR."""
+
+    vocabulary: tuple[str, ...]
+
+    @property
+    def features(self) -> int:
+        return len(self.vocabulary)
+
+    def matrix(self, columns: Mapping[str, Any]) -> Matrix:
+        from capsearch.data.text import multi_hot  # scikit-learn takes a second
+
+        return multi_hot(columns[border.TEXTS].tolist(), self.vocabulary)
+
+    def as_files(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return {"kind": "words", "vocabulary": list(self.vocabulary)}, {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of any kinds, each prepared by its own; dense numbers are columns called 1, 2, 3."""
+
+    columns: tuple[Column, ...]  # what they are, those that are left out included
+    preparation: Preparation
+
+    @property
+    def features(self) -> int:
+        return self.preparation.features
+
+    def matrix(self, columns: Mapping[str, Any]) -> Matrix:
+        try:
+            return self.preparation.transform(table_of(columns))["x"]
+        except ValueError as error:
+            raise BadRequest(f"data: {error}") from error
+
+    def as_files(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        files = self.preparation.as_files()
+        arrays = {name: files[name] for name in files if isinstance(files[name], np.ndarray)}
+        said = {name: files[name] for name in files if name not in arrays}
+        columns = [column.as_dict() for column in self.columns]
+        return {"kind": "table", "columns": columns, "files": said}, arrays
+
+
+@dataclass(frozen=True)
+class AsGiven:
+    """Sparse numbers: whoever made them chose their scale."""
+
+    features: int
+
+    def matrix(self, columns: Mapping[str, Any]) -> Matrix:
+        return sparse.csr_matrix(columns[border.NUMBERS], dtype=np.float32)
+
+    def as_files(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return {"kind": "as given", "features": self.features}, {}
+
+
+def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str, Any]) -> Fitted:
+    """The preparation of training rows.
+
+    Args:
+        columns: of the training rows, which alone give statistics.
+        options: what was said of them.
+        searched: the columns of training and validation rows, which tell of what kind each is.
+
+    Raises:
+        BadRequest: with every column whose kind is in doubt; or there is nothing to learn from.
+    """
+    if border.are_texts(columns):
+        from capsearch.data.text import vocabulary_of  # scikit-learn takes a second
+
+        return Words(tuple(vocabulary_of(columns[border.TEXTS].tolist(), options.vocabulary)))
+    settings = Settings(vocabulary=options.vocabulary)
+    if border.are_numbers(columns):
+        x: Any = columns[border.NUMBERS]
+        if not isinstance(x, np.ndarray):
+            return AsGiven(int(x.shape[1]))
+        kinds = tuple(Column(name, "number", "a number", 0) for name in table_of(columns))
+        settings = replace(settings, sparse=False)
+    else:
+        declared = None
+        if isinstance(options, TableOptions):
+            declared = options.declared()
+            settings = replace(settings, texts=options.texts, rare=options.rare)
+        kinds = columns_of(searched, declared)
+    try:
+        return Table(kinds, Preparation.fit(table_of(columns), kinds, settings=settings))
+    except ValueError as error:
+        raise BadRequest(f"data: {error}") from error
+
+
+def from_files(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fitted:
+    """The preparation that `as_files` told of."""
+    match said["kind"]:
+        case "words":
+            return Words(tuple(said["vocabulary"]))
+        case "table":
+            columns = tuple(Column.from_dict(each) for each in said["columns"])
+            return Table(columns, Preparation.from_files({**said["files"], **arrays}))
+        case "as given":
+            return AsGiven(int(said["features"]))
+    raise ValueError(f"no preparation is called {said['kind']!r}")
+
+
+def table_of(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One array a column, by its name."""
+    if not border.are_numbers(columns):
+        return columns
+    x = columns[border.NUMBERS]
+    return {f"{j + 1}": x[:, j] for j in range(x.shape[1])}

@@ -1,0 +1,1 @@
+"""The sources that come with capsearch, one module each, through the same door as a stranger's."""

@@ -1,0 +1,58 @@
+"""Which sign stands between values, and whether line 1 holds names: told by the text, or asked."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from capsearch.data.tables.reading import DELIMITERS
+from capsearch.data.toml import quoted
+
+VALUE = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?|\d{4}-\d\d-\d\d([ T].*)?")
+
+
+class Doubt(Exception):
+    """The text leaves a choice; the message says which, and what to write."""
+
+
+def delimiter_of(sample: str) -> str:
+    """The only sign that divides every record of a sample into as many values.
+
+    Where none does, the one that comes nearest, so that the reader finds the records that do not
+    fit; for a file of one column, the comma. Raises Doubt where several do.
+    """
+    widths = {sign: _widths(sample, sign) for sign in DELIMITERS}
+    whole = {s: w[0] for s, w in widths.items() if len(set(w)) == 1 and w[0] > 1}
+    if len(whole) == 1:
+        return next(iter(whole))
+    if whole:
+        said = ", ".join(f"{quoted(sign)} gives {width}" for sign, width in whole.items())
+        lines = " or ".join(f"delimiter = {quoted(sign)}" for sign in whole)
+        raise Doubt(f"several signs divide every line into as many values ({said}): write {lines}")
+    return max(DELIMITERS, key=lambda sign: _agreement(widths[sign]))
+
+
+def _widths(sample: str, delimiter: str) -> list[int]:
+    """How many values each record has; quotes that do not fit are the reader's to find."""
+    lines = io.StringIO(sample, newline="")
+    widths = list[int]()
+    try:
+        for record in csv.reader(lines, delimiter=delimiter, skipinitialspace=True):
+            if record:
+                widths.append(len(record))
+    except csv.Error:
+        pass
+    return widths
+
+
+def _agreement(widths: Sequence[int]) -> tuple[bool, float]:
+    """Whether the first record is divided, and the share of records with the commonest width."""
+    usual, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
+    divided = bool(widths) and widths[0] > 1
+    return divided, count / len(widths) if usual > 1 else 0.0
+
+
+def values_in(first: Sequence[str]) -> list[str]:
+    """Those of the first record that are numbers or dates, which names hardly ever are."""
+    return [text for text in first if VALUE.fullmatch(text)]

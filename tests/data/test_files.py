@@ -1,0 +1,339 @@
+"""Sources of files: the contract, files that are split by hand, and what is no such file."""
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from capsearch.data import cache, material
+from capsearch.data.seal import Sealed, opened_rows
+from capsearch.data.source import SourceRef
+from capsearch.errors import BadRequest
+from capsearch.identity import stated
+from tests.contracts.source import SourceContract
+from tests.data.test_border import OPENING
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 3))
+Y = (X[:, 0] + 0.3 * RNG.normal(size=120) > 0).astype(int)
+FRAME = pd.DataFrame({
+    "age": (20 + 5 * X[:, 0]).round(2), "town": np.where(X[:, 1] > 0, "Ulm", "Jena"),
+    "since": pd.date_range("2020-01-01", periods=120).strftime("%Y-%m-%d"),
+    "patient": [f"p{i // 4}" for i in range(120)], "good": np.where(Y == 1, "yes", "no"),
+})  # fmt: skip
+DROP = {"drop": ["since", "patient"]}
+
+
+def of(folder: Path, **table: Any) -> SourceRef:
+    return SourceRef(table, folder)
+
+
+def read(ref: SourceRef) -> material.Material:
+    return material.read(ref.open(), ref.name, ref.options())
+
+
+def refused(ref: SourceRef) -> str:
+    """What is said of it, whether its identity or its rows are asked for."""
+
+    def ask() -> None:
+        ref.open().identity()
+        cache.prepare(ref.open(), ref.name, Path(str(ref.folder)) / "cache", ref.options())
+
+    with pytest.raises(BadRequest) as caught:
+        ask()
+    assert all(m.isprintable() and len(m) < 700 for m in caught.value.mistakes)
+    return str(caught.value)
+
+
+class FileContract(SourceContract):
+    """A source of a file in the test's own folder."""
+
+    @pytest.fixture
+    def ref(self, tmp_path: Path) -> SourceRef:
+        self.write(tmp_path)
+        return SourceRef(self.table, tmp_path)
+
+    def write(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def test_its_content_counts_and_its_place_does_not(
+        self, ref: SourceRef, tmp_path: Path
+    ) -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        self.write(other)
+        moved = SourceRef(self.table, other)
+        assert moved.open().identity() == ref.open().identity()
+        assert stated(moved) == stated(ref)
+        assert "path" not in stated(ref)
+        name = self.table["path"] if isinstance(self.table["path"], str) else self.table["path"][0]
+        with (other / name).open("ab") as file:
+            file.write(b" ")
+        assert moved.open().identity() != ref.open().identity()
+
+
+class TestNpz(FileContract):
+    table: ClassVar = {"source": "arrays", "path": "rows.npz"}
+
+    def write(self, folder: Path) -> None:
+        np.savez(folder / "rows.npz", x=X, y=Y)
+        # A zip file holds the time of its making; the content is what counts here.
+        _same_time(folder / "rows.npz")
+
+
+class TestNpy(FileContract):
+    table: ClassVar = {"source": "arrays", "path": ["x.npy", "y.npy"], "test": 0}
+
+    def write(self, folder: Path) -> None:
+        np.save(folder / "x.npy", X.astype(np.float32))
+        np.save(folder / "y.npy", Y)
+
+
+class TestSparse(FileContract):
+    table: ClassVar = {"source": "arrays", "path": ["x.npz", "y.npy"]}
+
+    def write(self, folder: Path) -> None:
+        sparse.save_npz(folder / "x.npz", sparse.csr_matrix(X))
+        _same_time(folder / "x.npz")
+        np.save(folder / "y.npy", Y)
+
+
+class TestCsv(FileContract):
+    table: ClassVar = {"source": "csv", "path": "rows.csv", "target": "good", **DROP}
+
+    def write(self, folder: Path) -> None:
+        FRAME.to_csv(folder / "rows.csv", index=False)
+
+
+class TestGzip(FileContract):
+    table: ClassVar = {
+        "source": "csv", "path": "rows.csv.gz", "target": "good", "group": "patient",
+        "drop": "since",
+    }  # fmt: skip
+
+    def write(self, folder: Path) -> None:
+        packed = gzip.compress(FRAME.to_csv(index=False).encode(), mtime=0)
+        (folder / "rows.csv.gz").write_bytes(packed)
+
+
+class TestParquet(FileContract):
+    table: ClassVar = {"source": "parquet", "path": "rows.parquet", "target": "good", **DROP}
+
+    def write(self, folder: Path) -> None:
+        FRAME.to_parquet(folder / "rows.parquet")
+
+
+def _same_time(path: Path) -> None:
+    """The same bytes whenever the file is written."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as found:
+        parts = {name: found.read(name) for name in found.namelist()}
+    with zipfile.ZipFile(path, "w") as made:
+        for name, data in parts.items():
+            made.writestr(zipfile.ZipInfo(name), data)
+
+
+# ---- Rows that are split by whoever has them ----------------------------------------------------
+
+
+def test_files_of_validation_and_test_rows_are_respected(tmp_path: Path) -> None:
+    FRAME[:80].to_csv(tmp_path / "train.csv", index=False)
+    FRAME[80:100].to_csv(tmp_path / "validation.csv", index=False)
+    FRAME[100:].to_csv(tmp_path / "test.csv", index=False)
+    table = {"source": "csv", "path": "train.csv", "target": "good", **DROP}
+    ref = of(tmp_path, **table, validation_path="validation.csv", test_path="test.csv")
+    rows = read(ref)
+    assert {name: part.tolist() for name, part in rows.splits.items()} == {
+        "train": list(range(80)), "validation": list(range(80, 100)),
+    }  # fmt: skip
+    assert set(rows.fingerprints) == {"train", "validation", "test"}
+    sealed = Sealed.of(ref.open(), "csv", ref.options())
+    folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
+    opened = opened_rows(sealed, folder, OPENING)
+    assert (opened.y == Y[100:]).all()
+    drawn = read(of(tmp_path, **table, validation_path="validation.csv"))
+    assert drawn.sizes == {"train": 64, "validation": 20, "test": 16}
+
+
+def test_a_test_file_is_hashed_and_not_read(tmp_path: Path) -> None:
+    FRAME[:100].to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "test.csv").write_bytes(b"\x00\xff no table at all")
+    ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
+    rows = read(ref)
+    assert rows.sizes.keys() == {"train", "validation"}
+    (tmp_path / "test.csv").write_bytes(b"another")
+    assert read(ref).fingerprints["test"] != rows.fingerprints["test"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.drop(columns="age"), "no column 'age'"),
+        (lambda f: f.assign(age="old"), "row 1, column 'age': 'old' is no number"),
+        (lambda f: f.assign(good="maybe"), "labels that no training row has: 'maybe'"),
+        (lambda f: f.assign(good=""), "has no label"),
+    ],
+)
+def test_what_a_test_file_gets_wrong_is_told_at_the_opening(
+    tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame], said: str
+) -> None:
+    FRAME[:100].to_csv(tmp_path / "rows.csv", index=False)
+    change(FRAME[100:]).to_csv(tmp_path / "test.csv", index=False)
+    ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
+    folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
+    with pytest.raises(BadRequest, match=said):
+        opened_rows(Sealed.of(ref.open(), "csv", ref.options()), folder, OPENING)
+
+
+def test_groups_times_and_several_files(tmp_path: Path) -> None:
+    FRAME[:50].to_csv(tmp_path / "a.csv", index=False)
+    FRAME[50:].to_csv(tmp_path / "b.csv", index=False)
+    table = {"source": "csv", "path": ["a.csv", "b.csv"], "target": "good"}
+    grouped = read(of(tmp_path, **table, group="patient", drop="since"))
+    found = [set(FRAME["patient"][rows]) for rows in grouped.splits.values()]
+    assert sum(map(len, found)) == 30
+    timed = read(of(tmp_path, **table, time="since", drop="patient"))
+    assert timed.splits["test"].tolist() == list(range(96, 120))
+    assert set(timed.raw.columns) == {"age", "town"}
+
+
+def test_a_column_may_say_which_split_a_row_is_in(tmp_path: Path) -> None:
+    split = ["train"] * 60 + ["validation"] * 40 + ["test"] * 20
+    FRAME.assign(part=split).to_csv(tmp_path / "rows.csv", index=False)
+    rows = read(of(tmp_path, source="csv", path="rows.csv", target="good", split="part", **DROP))
+    assert rows.sizes == {"train": 60, "validation": 40, "test": 20}
+    assert set(rows.raw.columns) == {"age", "town"}
+
+
+def test_rows_without_a_label_are_a_mistake_unless_they_are_to_be_dropped(tmp_path: Path) -> None:
+    FRAME.assign(good=[*FRAME["good"][:110], *[""] * 5, *["?"] * 5]).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    table = {"source": "csv", "path": "rows.csv", "target": "good", "null": {"good": "?"}, **DROP}
+    ref = of(tmp_path, **table)
+    with pytest.raises(BadRequest, match=r'missing in 10 of 120 rows.*unlabelled = "drop"'):
+        read(ref)
+    assert sum(read(of(tmp_path, **table, unlabelled="drop")).sizes.values()) == 110
+
+
+# ---- Files that are none -------------------------------------------------------------------------
+
+
+def pickled(path: Path) -> None:
+    array = np.empty(2, object)
+    array[:] = [{}, print]
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=True)
+
+
+def npz(**arrays: Any) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+
+    return write
+
+
+def cut(write: Callable[[Path], None], share: float = 0.5) -> Callable[[Path], None]:
+    def made(path: Path) -> None:
+        write(path)
+        data = path.read_bytes()
+        path.write_bytes(data[: int(share * len(data))])
+
+    return made
+
+
+ARRAYS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "none": (lambda _: None, "no such file"),
+    "empty": (lambda p: p.write_bytes(b""), "is no npz file"),
+    "text": (lambda p: p.write_text("a,b\n1,2\n"), "is no npz file"),
+    "a folder": (lambda p: p.mkdir(), "is a folder"),
+    "a pipe": (os.mkfifo, "no ordinary file"),
+    "a link to itself": (lambda p: p.symlink_to(p), "cannot be read"),
+    "cut": (cut(npz(x=X, y=Y)), "cannot be read"),
+    "pickled objects": (npz(x=np.array([{}], object), y=Y), "pickled objects"),
+    "a pickle in an npy": (pickled, "is no npz file"),
+    "no y": (npz(x=X), "no array 'y'"),
+    "no x": (npz(a=X, y=Y), "no array 'x'. It has: 'a', 'y'"),
+    "nothing in it": (npz(), "is no npz file"),
+    "y of one column": (npz(x=X, y=Y[:, None]), "the shape (120, 1)"),
+    "three dimensions": (npz(x=X[:, :, None], y=Y), "(rows, features)"),
+    "unequal rows": (npz(x=X, y=Y[:100]), "the target has 100 rows"),
+    "complex": (npz(x=X + 1j, y=Y), "complex128"),
+    "texts": (npz(x=X.astype(str), y=Y), "must hold numbers"),
+    "all missing": (npz(x=X * np.nan, y=Y), "has nan"),
+    "infinite": (npz(x=X + np.inf, y=Y), "has inf"),
+    "too large": (npz(x=X + 1e300, y=Y), "1e+300"),
+    "one class": (npz(x=X, y=0 * Y), "two classes, not 1"),
+    "ten classes": (npz(x=X, y=np.arange(120) % 10), "two classes, not 10"),
+    "labels missing": (npz(x=X, y=np.where(Y == 1, 1, np.nan)), "the target is missing"),
+    "three rows": (npz(x=X[:3], y=np.array([0, 1, 0])), "split has none"),
+    "no rows": (npz(x=X[:0], y=Y[:0]), "no rows"),
+    "a split of other names": (npz(x=X, y=Y, split=np.array(["dev"] * 120)), "'dev'"),
+    "a hostile name": (npz(**{"\x1b[2J\n<b>": X, "y": Y}), r"'\x1b[2J\n<b>'"),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_a_file_that_holds_no_arrays_is_named_with_the_reason(tmp_path: Path, what: str) -> None:
+    write, said = ARRAYS[what]
+    write(tmp_path / "rows.npz")
+    told = refused(of(tmp_path, source="arrays", path="rows.npz"))
+    assert said in told
+
+
+def test_a_header_that_lies_about_its_size_is_no_reason_to_die(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    data = (tmp_path / "x.npy").read_bytes()
+    lying = data.replace(b"(120, 3)", b"(1200000000000, 3)", 1).replace(b" " * 11 + b"\n", b"\n", 1)
+    (tmp_path / "x.npy").write_bytes(lying)
+    assert "x.npy: cannot be read" in refused(
+        of(tmp_path, source="arrays", path=["x.npy", "y.npy"])
+    )
+
+
+def csv(text: str | bytes) -> Callable[[Path], Any]:
+    data = text.encode() if isinstance(text, str) else text
+    return lambda path: path.write_bytes(data)
+
+
+TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "none": (lambda _: None, "no such file"),
+    "empty": (csv(""), "empty"),
+    "header alone": (csv("age,good\n"), ""),
+    "a folder": (lambda p: p.mkdir(), "is a folder"),
+    "a pipe": (os.mkfifo, "no ordinary file"),
+    "no target": (csv("age,god\n" + "1,yes\n2,no\n" * 50), "Did you mean 'god'?"),
+    "ragged": (csv("age,good\n" + "1,yes\n2,no\n" * 50 + "1,2,3\n"), ""),
+    "binary": (csv(b"\x00\x01\x02" * 500), ""),
+    "one class": (csv("age,good\n" + "1,yes\n2,yes\n" * 50), "two classes, not 1"),
+    "labels missing": (csv("age,good\n" + "1,yes\n2,\n" * 50), "missing in 50 of 100 rows"),
+    "one row": (csv("age,good\n1,yes\n"), "two classes, not 1"),
+    "cut gzip": (csv(gzip.compress(b"age,good\n" * 9000)[:60]), ""),
+    "ambiguous dates": (
+        csv("day,good\n" + "".join(f"0{i % 9 + 1}/0{i % 7 + 1}/2020,{'yn'[i % 2]}\n"
+                                   for i in range(200))), "formats",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_a_file_that_holds_no_table_is_refused_in_words(tmp_path: Path, what: str) -> None:
+    write, said = TABLES[what]
+    write(tmp_path / "rows.csv")
+    assert said in refused(of(tmp_path, source="csv", path="rows.csv", target="good"))
+
+
+def test_every_missing_file_is_named_at_once(tmp_path: Path) -> None:
+    ref = of(tmp_path, source="csv", path=["a.csv", "b.csv"], target="good")
+    with pytest.raises(BadRequest) as caught:
+        ref.open().identity()
+    assert len(caught.value.mistakes) == 2
