@@ -33,7 +33,7 @@ class Material:
     labels: tuple[str, str]  # of 0 and of 1
     splits: Mapping[str, np.ndarray]  # 'train', 'validation', 'test': row numbers, sorted
     sealed: str | None = None  # hash of a file of test rows, which was not read
-    _digests: list[bytes] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)  # of each row, without its label
 
     def part(self, split: str) -> tuple[Columns, np.ndarray]:
         """Columns and labels of the training or validation rows."""
@@ -80,7 +80,7 @@ class Material:
 
     @cached_property
     def duplicates(self) -> dict[str, int]:
-        digests = self._digests
+        digests = self.digests
         return shared_keys({n: [digests[i] for i in rows] for n, rows in self.splits.items()})
 
     def _taken(self, rows: np.ndarray) -> tuple[Columns, np.ndarray]:
@@ -98,7 +98,7 @@ class Material:
         columns, labels = self.raw.columns, self.labels
         header = b"" if border.are_numbers(columns) else fingerprints.header_of(columns)
         return [
-            fingerprints.labelled_digest(self._digests[i], labels[int(self.y[i])], header)
+            fingerprints.labelled_digest(self.digests[i], labels[int(self.y[i])], header)
             for i in rows
         ]
 
@@ -212,7 +212,10 @@ def _too_few(material: Material) -> list[str]:
                 f"label {' or '.join(missing)}"
             )
         elif not len(rows):
-            mistakes.append(f"data: the {name} split has none of the {total:,} rows")
+            different = len(set(material.digests))  # equal ones stay together
+            mistakes.append(
+                f"data: the {name} split has none of the {total:,} rows ({different:,} different)"
+            )
     return mistakes
 
 
