@@ -130,9 +130,11 @@ class Material:
         if border.are_texts(self.raw.columns) and self.task.kind == "binary" and weight is None:
             texts = self.raw.columns[border.TEXTS]
             return [fingerprints.text_digest(texts[i], values[i]) for i in rows]
+        columns = self.raw.columns
+        header = b"" if border.are_numbers(columns) else fingerprints.header_of(columns)
         beside = ["" if weight is None else f"\0{float(weight[i])!r}" for i in rows]
         return [
-            fingerprints.labelled_digest(self._digests[i], text(values[i]) + more)
+            fingerprints.labelled_digest(self._digests[i], text(values[i]) + more, header)
             for i, more in zip(rows, beside, strict=True)
         ]
 

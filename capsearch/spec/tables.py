@@ -142,20 +142,13 @@ class Baseline(Table):
 
 
 def blind_score(data: DataProfile, judge: Judge) -> float:
-    """What the best answer that looks at no row gives on validation rows, in the judge's unit.
+    """What the best answer that looks at no row gives on validation rows, as these are judged.
 
-    By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623 by log loss, 0.25 by error.
-    Raises BadRequest for a judge that is not for this task.
+    By hand: a quarter positive, a log loss of -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623.
     """
-    statistics, task = data.statistics("validation"), task_of(data.task)
     if judge is JUDGES[LOG_LOSS]:
-        return task.blind_loss_of(statistics)
-    if task.kind != "binary" or data.counts_differ:
-        raise BadRequest(
-            "select.judge: 0-1 error and Brier score are for two classes whose rows all count "
-            "alike. Legal here: 'log_loss'"
-        )
-    return judge.blind(statistics[0])
+        return task_of(data.task).blind_loss_of(data.statistics("validation"))
+    return judge.blind(data.statistics("validation")[0])
 
 
 def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -234,10 +227,22 @@ class StudySpec(Table):
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}
         training = self.training.model_copy(update=filled)
+        self._check_judge(data)
         blind = blind_score(data, JUDGES[self.select.judge])
         margin = self.select.margin or float(f"{MARGIN_SHARE * blind:.3g}")
         select = replace(self.select, margin=margin, rule=self.select.rule or RULE)
         return self.model_copy(update={"training": training, "select": select})
+
+    def _check_judge(self, data: DataProfile) -> None:
+        """Which rows are right is read from their losses, which tell it of two classes alone."""
+        task, judge = task_of(data.task), self.select.judge
+        if judge == LOG_LOSS or (task.kind == "binary" and not data.counts_differ):
+            return
+        what = "weighted rows" if task.kind == "binary" else f"a {task.kind} task"
+        raise BadRequest(
+            f"select.judge: {judge!r} can judge two classes without weights, not {what}. Legal "
+            f"here: {LOG_LOSS!r}"
+        )
 
     @property
     def _usual(self) -> dict[str, Any]:
