@@ -29,8 +29,8 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     """The finalists, the choice and why, the test score with its interval, and what to check."""
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
-    headline = task_of(record.study.data.task).headline
     score = fill(f"validation {judge_of(record).noun}", WIDTH)
+    headline = task_of(record.study.data.task).headline
     titles = ["network", "parameters>", f"{score}>", f"{headline.title}>"]
     table = _table(*titles, *(["as good>"] if sure else []), "")
     for place, point in enumerate(record.estimates):

@@ -142,13 +142,20 @@ class Baseline(Table):
 
 
 def blind_score(data: DataProfile, judge: Judge) -> float:
-    """What the best answer that looks at no row gives on validation rows, as these are judged.
+    """What the best answer that looks at no row gives on validation rows, in the judge's unit.
 
-    By hand: a quarter positive, a log loss of -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623.
+    By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623 by log loss, 0.25 by error.
+    Raises BadRequest for a judge that is not for this task.
     """
+    statistics, task = data.statistics("validation"), task_of(data.task)
     if judge is JUDGES[LOG_LOSS]:
-        return task_of(data.task).blind_loss_of(data.statistics("validation"))
-    return judge.blind(data.statistics("validation")[0])
+        return task.blind_loss_of(statistics)
+    if task.kind != "binary" or data.counts_differ:
+        raise BadRequest(
+            "select.judge: 0-1 error and Brier score are for two classes whose rows all count "
+            "alike. Legal here: 'log_loss'"
+        )
+    return judge.blind(statistics[0])
 
 
 def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -227,7 +234,6 @@ class StudySpec(Table):
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}
         training = self.training.model_copy(update=filled)
-        self._check_judge(data)
         blind = blind_score(data, JUDGES[self.select.judge])
         margin = self.select.margin or float(f"{MARGIN_SHARE * blind:.3g}")
         select = replace(self.select, margin=margin, rule=self.select.rule or RULE)
