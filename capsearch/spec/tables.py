@@ -239,17 +239,6 @@ class StudySpec(Table):
         select = replace(self.select, margin=margin, rule=self.select.rule or RULE)
         return self.model_copy(update={"training": training, "select": select})
 
-    def _check_judge(self, data: DataProfile) -> None:
-        """Which rows are right is read from their losses, which tell it of two classes alone."""
-        task, judge = task_of(data.task), self.select.judge
-        if judge == LOG_LOSS or (task.kind == "binary" and not data.counts_differ):
-            return
-        what = "weighted rows" if task.kind == "binary" else f"a {task.kind} task"
-        raise BadRequest(
-            f"select.judge: {judge!r} can judge two classes without weights, not {what}. Legal "
-            f"here: {LOG_LOSS!r}"
-        )
-
     @property
     def _usual(self) -> dict[str, Any]:
         """What a baseline has where it says nothing: it begins as Keras does, being a recipe's."""
