@@ -15,6 +15,7 @@ from capsearch.records import Candidate, Decision, Trial, failures
 from capsearch.report.document import document
 from capsearch.report.page import write
 from capsearch.search import (
+    HEATS,
     Dispatcher,
     Ladder,
     Listed,
@@ -25,7 +26,9 @@ from capsearch.search import (
 )
 from capsearch.search.growth import best_of
 from capsearch.selection import (
+    JUDGES,
     CapacityCurve,
+    Judge,
     estimates_of,
     of_finalists,
     probabilities_of,
@@ -92,11 +95,12 @@ class Driver:
 
     def race(self, trials: Sequence[Trial], stored: Sequence[Trial]) -> list[Trial]:
         """The best candidates of every rung race to stand for it; returns the trials with these."""
-        session = self.session
-        planned = race_trials(session.study, session.spec, trials, session.sampling)
-        if not planned:
-            return list(trials)
-        return [*trials, *self._trained(planned, stored, "race", keep=False)]
+        session, raced = self.session, list(trials)
+        for heat in HEATS:
+            planned = race_trials(session.study, session.spec, raced, session.sampling, heat)
+            if planned:
+                raced += self._trained(planned, stored, "race", keep=False)
+        return raced
 
     def replicate(self, trials: Sequence[Trial], stored: Sequence[Trial]) -> list[Trial]:
         """The finalists and the baselines again, from fresh seeds; returns all of them.
@@ -113,9 +117,8 @@ class Driver:
         ended = self._replicated(trials, stored, least, {})
         more = dict[Candidate, int]()
         for seeds in [least * factor for factor in LOOKS if select.rule == RULE]:
-            finalists = of_finalists(trials, ended)
-            curve = CapacityCurve(estimates_of(finalists))
-            able = undecided_among(curve, finalists, select.settings)
+            finalists = self._judge.read(of_finalists(trials, ended))
+            able = undecided_among(self._curve(finalists), finalists, select.settings)
             if not able:
                 break
             more |= dict.fromkeys(able, seeds)
@@ -156,23 +159,31 @@ class Driver:
         session, row, select = self.session, self.session.begun(), self.session.spec.select
         if row.decision is not None:
             return row.decision
-        curve = CapacityCurve(estimates_of(of_finalists(trials, replicates)))
-        found = verdicts(curve, replicates, select.settings)
+        finalists = self._judge.read(of_finalists(trials, replicates))
+        curve = self._curve(finalists)
+        found = verdicts(curve, finalists, select.settings)
         choice = found[select.rule or RULE]
         plan = Ladder.of(session.question, trials, session.spec.search.trials + row.more_trials)
         decision = Decision(
             estimates=curve.points,
             choice=choice,
             verdicts=found,
-            uncertainty=uncertainty_of(curve, replicates, choice, select.settings),
+            uncertainty=uncertainty_of(curve, finalists, choice, select.settings),
             growth=plan.evidence if plan.grow else (),
             proof=row.proof,
             versions=versions(),
-            probabilities=probabilities_of(curve, replicates, select.settings),
+            probabilities=probabilities_of(curve, finalists, select.settings),
             decided_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.writer.decide(decision)
         return decision
+
+    @property
+    def _judge(self) -> Judge:
+        return JUDGES[self.session.spec.select.judge]
+
+    def _curve(self, finalists: Sequence[Trial]) -> CapacityCurve:
+        return CapacityCurve(estimates_of(finalists), self._judge.noun)
 
     def test(self, decision: Decision) -> None:
         """Keep the chosen model, then open the test split for it, once, where there is one."""
@@ -222,8 +233,9 @@ class Driver:
         if not session.config.deadline.bounded or not ended:
             return False
         study, spec = session.study, session.spec
-        replicates = race_trials(study, spec, ended, session.sampling)
-        replicates += replicate_trials(study, spec, ended, seeds)
+        replicates = replicate_trials(study, spec, ended, seeds)
+        for heat in HEATS:
+            replicates += race_trials(study, spec, ended, session.sampling, heat)
         dispatcher = self.dispatcher
         needed = pace.needed(dispatcher.trained, dispatcher.open, ended, replicates)
         left: float = session.config.deadline.left

@@ -103,7 +103,7 @@ def _measured(session: StudySession, guard: Guard) -> list[float]:
 def _reckoned(session: StudySession, measured: list[float], stored: int, memory: int) -> Estimate:
     spec = session.spec
     each = shares(spec.search.trials, len(measured))
-    race = session.sampling.racers * session.sampling.race_seeds
+    race = session.sampling.raced
     again = spec.select.replicates * FINALISTS + race
     epochs = sum((share + again) * seconds for share, seconds in zip(each, measured, strict=True))
     baselines = len(spec.baseline)

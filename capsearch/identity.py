@@ -82,7 +82,7 @@ def former_digest(spec: StudySpec) -> str:
     to be left out here.
     """
     sampling = asdict(STRATEGIES[spec.search.strategy])
-    for later in ("patience", "window", "racers", "race_seeds"):
+    for later in ("patience", "window", "racers", "race_seeds", "last_seeds", "exchange"):
         sampling.pop(later)
     if STRATEGIES[spec.search.strategy].by_rung:
         sampling |= {"patience": 2, "window": 3}
@@ -91,6 +91,7 @@ def former_digest(spec: StudySpec) -> str:
     for table in (question["training"], question["space"], *question["baseline"]):
         table.pop("initialization")
     select = question["select"]
-    select.pop("probability")
+    for later in ("probability", "judge"):
+        select.pop(later)
     select |= {name: select[name] or first for name, first in FIRST.items()}
     return digest_of(question | {"sampling": sampling})

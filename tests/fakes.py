@@ -234,9 +234,10 @@ def study_of(spec: StudySpec | None = None, name: str = "toy", engine: str = PAC
 
 def question_of(spec: StudySpec | None = None, study: Study | None = None) -> Question:
     """All that a search needs to know of a study about the toy rows."""
-    asked = spec or spec_of()
+    told = spec or spec_of()
+    asked = told.for_data(profile_of(), sparse=True)
     space = asked.space_for(20)
-    return Question(study or study_of(asked), asked, space, STRATEGIES[asked.search.strategy])
+    return Question(study or study_of(told), asked, space, STRATEGIES[asked.search.strategy])
 
 
 def toy_rows(count: int, features: int = 20, seed: int = 0, *, dense: bool = False) -> Rows:

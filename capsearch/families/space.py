@@ -43,7 +43,7 @@ class Space:
 
     def draw(self, suggest: Suggest, band: Band) -> Candidate:
         """A candidate inside `band`, or the nearest size where the band has a gap."""
-        depths = self._depths(band)
+        depths = self.depths(band)
         depth = suggest.suggest_int("layers", depths[0], depths[-1])
         units: tuple[int, ...] = ()
         for layer in range(depth):
@@ -60,7 +60,7 @@ class Space:
                 settings[setting.name] = self.searched[setting.name].draw(setting.name, suggest)
         return dense.candidate_of(units, settings)
 
-    def _depths(self, band: Band) -> list[int]:
+    def depths(self, band: Band) -> list[int]:
         """The layer counts that reach into the band; all of them where none does."""
         depths = range(self.layers.low, self.layers.high + 1)
         fitting = [d for d in depths if self._size((), d, "low") < band.high]

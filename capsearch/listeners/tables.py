@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,9 +13,11 @@ from capsearch.families.dense import shown_settings
 from capsearch.probe import ALL, Probe
 from capsearch.records import DataProfile, StudyRecord
 from capsearch.report import facts
-from capsearch.selection import shown
+from capsearch.selection import judge_of, shown
 from capsearch.storage import StudyRow
 from capsearch.words import clock, minute, network
+
+WIDTH = 15  # of "0.2720 ± 0.0074": what heads such a column is no wider
 
 if TYPE_CHECKING:  # the driver does not need it
     from capsearch.dry_run import Estimate as DryRun
@@ -24,7 +27,8 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     """The finalists, the choice and why, the test score with its interval, and what to check."""
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
-    titles = ["network", "parameters>", "validation loss>", "accuracy>"]
+    score = fill(f"validation {judge_of(record).noun}", WIDTH)
+    titles = ["network", "parameters>", f"{score}>", "accuracy>"]
     table = _table(*titles, *(["as good>"] if sure else []), "")
     for place, point in enumerate(record.estimates):
         table.add_row(
@@ -145,7 +149,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     if chosen != choice.best:
         yield (
             "Cost",
-            f"against the best, {uncertainty.loss_increase:+.4f} validation loss "
+            f"against the best, {uncertainty.loss_increase:+.4f} validation "
+            f"{judge_of(record).noun} "
             f"({facts.interval(uncertainty)}) and {facts.accuracy_change(record)}",
         )
     yield "Stability", facts.stability(uncertainty)
@@ -183,12 +188,12 @@ def _pairs(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    """Without lines. A column whose name ends in > is one of numbers; the first stays whole."""
+    """Without lines. A column whose name ends in > is one of numbers; marks alone wrap."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         table.add_column(
             name.rstrip(">"),
             justify="right" if name.endswith(">") else "left",
-            no_wrap=name == columns[0],
+            no_wrap=bool(name),
         )
     return table

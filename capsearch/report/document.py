@@ -7,6 +7,8 @@ from typing import Any
 
 from capsearch.families.dense import settings_of
 from capsearch.records import Estimate, StudyRecord, Tracking
+from capsearch.selection import by_log_loss
+from capsearch.selection.judge import LOG_LOSS
 
 
 def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> dict[str, Any]:
@@ -23,16 +25,18 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "fingerprints": study.data.fingerprints,
         },
         "trials": {"complete": complete, "failed": len(record.trials) - complete, "pruned": 0},
-        "best": _estimate(choice.best),
-        "selected": _estimate(choice.selected)
+        "best": _estimate(record, choice.best),
+        "selected": _estimate(record, choice.selected)
         | {
             "rule": choice.rule,
             "reason": choice.reason,
+            "judge": study.question["select"].get("judge", LOG_LOSS),
+            "margin": study.question["select"]["margin"],
             "claim": choice.standing,
             "probability": choice.probability,
         },
         "curve": [
-            _estimate(point) | {"probability": probability}
+            _estimate(record, point) | {"probability": probability}
             for point, probability in zip_longest(record.estimates, record.decision.probabilities)
         ],
         "test": {
@@ -73,12 +77,15 @@ def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    candidate = estimate.candidate
+def _estimate(record: StudyRecord, estimate: Estimate) -> dict[str, Any]:
+    """`val_loss` is log loss, `score` what the choice was judged by."""
+    candidate, loss = estimate.candidate, by_log_loss(record, estimate)
     return {
         "units": list(candidate.units),
         **settings_of(candidate),
         "parameters": estimate.parameters,
-        "val_loss": estimate.mean,
-        "val_loss_se": estimate.se,
+        "val_loss": loss.mean,
+        "val_loss_se": loss.se,
+        "score": estimate.mean,
+        "score_se": estimate.se,
     }

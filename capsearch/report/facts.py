@@ -3,7 +3,7 @@
 from math import isfinite
 
 from capsearch.records import DataProfile, StudyRecord, TestScore, Uncertainty
-from capsearch.selection import shown
+from capsearch.selection import judge_of, shown
 
 NO_TEST = "none: this study has no test split"
 
@@ -16,12 +16,13 @@ def claim(record: StudyRecord) -> str:
     choice, asked = record.choice, record.study.question["select"]
     if choice.standing is None or choice.probability is None:
         return ""
-    near = f"{asked['margin']:g} of the truly best network's validation loss"
+    noun = judge_of(record).noun
+    near = f"{asked['margin']:g} of the truly best network's validation {noun}"
     odds = f"a probability of {shown(choice.probability)} to be within {near}"
     if choice.standing == "proved":
         return (
             f"proved, with {asked['confidence'] * 100:g}% confidence: at most {asked['margin']:g} "
-            "worse in validation loss than any other network compared"
+            f"worse in validation {noun} than any other network compared"
         )
     if choice.standing == "probable":
         return (

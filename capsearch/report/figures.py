@@ -12,8 +12,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from capsearch.records import StudyRecord
+from capsearch.records import StudyRecord, Trial
 from capsearch.report.overfit import Overfit, baselines
+from capsearch.selection import judge_of, judged
 from capsearch.words import network
 
 # Okabe and Ito (2008): told apart by readers with any colour vision.
@@ -43,7 +44,7 @@ def capacity_curve(record: StudyRecord) -> str:
         sizes = np.array([e.parameters for e in record.estimates], float)
         means = np.array([e.mean for e in record.estimates])
         errors = np.array([e.se for e in record.estimates])
-        outside = _scatter_trials(axes, record, means, errors)
+        outside = _scatter_trials(axes, judged(record), means, errors)
         axes.fill_between(
             sizes, means - errors, means + errors, color=BLUE, alpha=0.16, lw=0,
             label="± one standard error",
@@ -67,7 +68,7 @@ def capacity_curve(record: StudyRecord) -> str:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _short(v)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("parameters (log scale)")
-        axes.set_ylabel("validation loss")
+        axes.set_ylabel(f"validation {judge_of(record).noun}")
         if outside:
             are = "trial is" if outside == 1 else "trials are"
             axes.text(0.995, 0.97, f"{outside} {are} above the top of this chart", fontsize=9,
@@ -130,7 +131,7 @@ def seeds_of_choice(record: StudyRecord) -> str:
 def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: np.ndarray) -> int:
     """Every trial as a faint dot, the axis fitted to what matters; returns how many lie above."""
     done = [t for t in record.trials if t.group == "search" and t.outcome and t.outcome.complete]
-    losses = np.array([t.outcome.val_loss for t in done if t.outcome])
+    losses = np.array([_mean_score(t) for t in done])
     usual = np.quantile(losses, (0.0, 0.6)) if done else means
     low = min((means - errors).min(), usual.min())
     high = max((means + errors).max(), usual.max())
@@ -148,6 +149,13 @@ def _scatter_trials(axes: Axes, record: StudyRecord, means: np.ndarray, errors: 
     top = high + 0.12 * pad
     axes.set_ylim(low - 0.08 * pad, top)
     return int((losses > top).sum())
+
+
+def _mean_score(trial: Trial) -> float:
+    """Of a completed trial's validation rows."""
+    assert trial.outcome is not None
+    assert trial.outcome.val_losses is not None
+    return float(trial.outcome.val_losses.mean(dtype=np.float64))
 
 
 def _mean(series: Sequence[Sequence[float]]) -> np.ndarray:

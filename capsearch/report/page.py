@@ -20,7 +20,7 @@ from capsearch.families.dense import shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import facts, overfit
 from capsearch.report.compared import compared
-from capsearch.selection import shown
+from capsearch.selection import judge_of, shown
 from capsearch.words import clock, described, minute, network
 
 
@@ -78,6 +78,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         times=record.choice.best.parameters / record.choice.selected.parameters,
         figures={name: _inline(name, svg) for name, svg in drawn.items()},
         facts=facts,
+        judge=judge_of(record),
         settings=partial(shown_settings, among=rows),
         pair=pair,
         words=overfit.in_words(*pair),

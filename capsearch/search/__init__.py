@@ -4,6 +4,7 @@ from capsearch.search.dispatch import Dispatcher, OnTrial
 from capsearch.search.ladder import Ladder
 from capsearch.search.pace import Pace
 from capsearch.search.plan import (
+    HEATS,
     Listed,
     Plan,
     baseline_trials,
@@ -15,6 +16,7 @@ from capsearch.search.plan import (
 from capsearch.search.rounds import Question
 
 __all__ = [
+    "HEATS",
     "Dispatcher",
     "Ladder",
     "Listed",

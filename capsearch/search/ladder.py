@@ -2,29 +2,32 @@
 
 Rungs are opened smallest first, a few at a time, and no more are opened once larger networks no
 longer pay. Which are opened follows from the outcomes of complete rungs alone, in whatever order
-they came in; what the others would have cost is then spent on the open ones, so that a search has
-the trials it was given.
+they came in. What is left then, and what the others would have cost, is spent on the open rungs
+that may hold the answer, beginning with what was best on their neighbours (`search.exchange`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from capsearch.families.space import Band, bands
 from capsearch.records import RungEvidence, Trial
+from capsearch.search.exchange import beside, contested
 from capsearch.search.growth import evidence_of, reach
 from capsearch.search.plan import baseline_trials, shares
 from capsearch.search.rounds import Question, Rounds
-from capsearch.spec.strategies import Sampling
+from capsearch.selection import JUDGES
 
 
 @dataclass
 class Ladder:
     """A strategy that does not climb has one rung: the whole space."""
 
+    question: Question
     rungs: list[Rounds]
+    own: list[int]  # trials that each rung ends before it hears of others; none is added later
     trials: int  # the budget
     grow: bool  # whether rungs are opened by the evidence of smaller ones, or all at once
-    sampling: Sampling
     waiting: list[Trial] = field(default_factory=list)
     owner: dict[str, Rounds] = field(default_factory=dict)
     ended: dict[str, Trial] = field(default_factory=dict)  # of the search
@@ -42,13 +45,13 @@ class Ladder:
         sampling, budget = question.sampling, trials or spec.search.trials
         edges = study.ladder
         parts = bands(edges) if sampling.by_rung else [Band(edges[0], edges[-1])]
+        own = shares(sampling.own(spec.search.trials), len(parts))
         rungs = [
             Rounds(question, number, band, share)
-            for number, (band, share) in enumerate(
-                zip(parts, shares(budget, len(parts)), strict=True)
-            )
+            for number, (band, share) in enumerate(zip(parts, own, strict=True))
         ]
-        plan = cls(rungs, budget, sampling.by_rung and spec.search.grow, sampling)
+        grow = sampling.by_rung and spec.search.grow
+        plan = cls(question, rungs, own, budget, grow)
         known = {trial.id: trial for trial in stored}
         baselines = baseline_trials(study, spec, space)
         plan.waiting = [t for t in baselines if known.get(t.id, t).outcome is None]
@@ -74,8 +77,9 @@ class Ladder:
 
     def take(self) -> list[Trial]:
         if not self.stopped:
-            for rung in sorted(self._open(), key=lambda r: r.asked):
-                self._add(rung, rung.ask())
+            complete = self._complete()
+            for rung in sorted(self._open(complete), key=lambda r: r.asked):
+                self._add(rung, rung.ask(self._tries(rung, complete)))
         taken, self.waiting = self.waiting, []
         return taken
 
@@ -84,32 +88,47 @@ class Ladder:
             self.ended[trial.id] = trial
             self.owner[trial.id].tell(trial)
 
-    def _open(self) -> list[Rounds]:
+    def _open(self, complete: Sequence[Sequence[Trial]]) -> list[Rounds]:
         """The rungs that may ask, with what each may spend."""
-        if not self.grow:
-            return self.rungs
-        complete = self._complete()
-        opened = self.rungs[: self._reach(evidence_of(complete))]
+        opened = self.rungs[: self._reach(evidence_of(complete))] if self.grow else self.rungs
         if len(complete) == len(opened):  # growth has ended: none is left that could pay
-            for rung, budget in zip(opened, shares(self.trials, len(opened)), strict=True):
+            for rung, budget in zip(opened, self._budgets(complete), strict=True):
                 rung.budget = budget
         return opened
 
+    def _budgets(self, complete: Sequence[Sequence[Trial]]) -> list[int]:
+        """What each open rung may spend in all once growth has ended."""
+        if not self.question.sampling.exchange:
+            return shares(self.trials, len(complete))
+        budgets, select = self.own[: len(complete)], self.question.spec.select
+        judged = [JUDGES[select.judge].read(trials) for trials in complete]
+        more = contested(judged, select.settings.margin)
+        for number, share in zip(more, shares(self.trials - sum(budgets), len(more)), strict=True):
+            budgets[number] += share
+        return budgets
+
+    def _tries(
+        self, rung: Rounds, complete: Sequence[Sequence[Trial]]
+    ) -> Sequence[Mapping[str, Any]]:
+        """What a rung that has spent its own share tries first in its next round."""
+        over = rung.asked - self.own[rung.number]
+        return beside(complete, rung.number, over // rung.round) if over >= 0 else ()
+
     def _reach(self, evidence: Sequence[RungEvidence]) -> int:
-        return reach(evidence, self.sampling.patience, self.sampling.window)
+        sampling = self.question.sampling
+        return reach(evidence, sampling.patience, sampling.window)
 
     def _complete(self) -> list[list[Trial]]:
         """The trials of the smallest rungs, up to the first that has not ended its own share."""
         complete = []
-        for rung, share in enumerate(shares(self.trials, len(self.rungs))):
+        for rung, share in enumerate(self.own):
             if len(own := self._own(rung)) < share:
                 break
             complete.append(own)
         return complete
 
     def _own(self, rung: int) -> list[Trial]:
-        share = shares(self.trials, len(self.rungs))[rung]
-        ids = [self.rungs[rung].id_of(number) for number in range(share)]
+        ids = [self.rungs[rung].id_of(number) for number in range(self.own[rung])]
         return [self.ended[id_] for id_ in ids if id_ in self.ended]
 
     def _add(self, rung: Rounds, trials: Iterable[Trial]) -> None:

@@ -8,9 +8,10 @@ from capsearch.families.space import Space, rung_of
 from capsearch.records import Candidate, Group, Job, Study, Trial
 from capsearch.selection import contenders, frontier
 from capsearch.spec import StudySpec
-from capsearch.spec.strategies import Sampling
+from capsearch.spec.strategies import LAST, Sampling
 
 NONE: Mapping[Candidate, int] = {}
+HEATS = (0, 1)
 RACE = 1_000_000  # seeds of races are numbered from here, those of replicates from 0
 
 
@@ -90,16 +91,19 @@ def replicate_trials(
 
 
 def race_trials(
-    study: Study, spec: StudySpec, trials: Sequence[Trial], sampling: Sampling
+    study: Study, spec: StudySpec, trials: Sequence[Trial], sampling: Sampling, heat: int
 ) -> list[Trial]:
     """The best candidates of every rung from fresh seeds: one lucky seed must not stand for it.
 
-    These seeds are not those of the replicates, or the winner's luck would be read as its loss.
+    After the first heat (0) the two best of every rung race on in the last (1). These seeds are
+    not those of the replicates, or the winner's luck would be read as its loss.
     """
     if sampling.racers < 2:
         return []
-    raced = contenders(trials, sampling.racers)
-    numbers = range(1, sampling.race_seeds + 1)
+    most = (sampling.racers, LAST)[heat]
+    first, last = sampling.race_seeds, sampling.race_seeds + sampling.last_seeds
+    numbers = (range(1, first + 1), range(first + 1, last + 1))[heat]
+    raced = contenders(trials, most)
     return [_again(study, spec, trial, "race", number) for number in numbers for trial in raced]
 
 

@@ -43,7 +43,7 @@ class Rounds:
     """
 
     def __init__(self, question: Question, number: int, band: Band, budget: int) -> None:
-        self._question, self._number, self._band = question, number, band
+        self._question, self.number, self._band = question, number, band
         self._sampling = question.sampling
         rounds = self._sampling.rounds_of(budget)
         self.round = budget // rounds  # trials asked for at once, at least
@@ -55,7 +55,7 @@ class Rounds:
 
     def id_of(self, number: int) -> str:
         """The id of this part's trial of this number, from 0."""
-        return f"search/{self._number}/{number}"
+        return f"search/{self.number}/{number}"
 
     @property
     def next_round(self) -> int:
@@ -65,13 +65,18 @@ class Rounds:
         """
         return next((end - self.asked for end in self._ends if end > self.asked), self.round)
 
-    def ask(self) -> list[Trial]:
-        """The next round; empty while the last is open, and when the budget is spent."""
+    def ask(self, tries: Sequence[Mapping[str, Any]] = ()) -> list[Trial]:
+        """The next round; empty while the last is open, and when the budget is spent.
+
+        `tries`: values of draws with which it begins, as far as they are legal in this band.
+        """
         count = min(self.next_round, self.budget - self.asked)
         if self._open or count <= 0:
             return []
         drawn = optuna.create_study(directions=["minimize"] * self._sampling.objectives)
         drawn.add_trials(self._told)
+        for values in tries[:count]:
+            drawn.enqueue_trial(self._legal(values))
         asked = [self._ask(drawn) for _ in range(count)]
         self._begin(asked)
         return asked
@@ -102,12 +107,17 @@ class Rounds:
 
     def _ask(self, drawn: optuna.Study) -> Trial:
         seed = self._question.spec.search.seed
-        drawn.sampler = sampler_of(self._sampling, seed, self._number, self.asked, self.round)
+        drawn.sampler = sampler_of(self._sampling, seed, self.number, self.asked, self.round)
         asked = drawn.ask()
         candidate = self._question.space.draw(asked, self._band)
         trial = self._trial(self.asked, candidate, draw_of(asked))
         self.asked += 1
         return trial
+
+    def _legal(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Without a number of layers that does not lead into the band: another is drawn."""
+        depths = self._question.space.depths(self._band)
+        return {n: v for n, v in values.items() if n != "layers" or v in depths}
 
     def _trial(self, number: int, candidate: Candidate, draw: Mapping[str, Any]) -> Trial:
         study = self._question.study

@@ -24,6 +24,7 @@ from capsearch.selection.curve import (
     representatives,
     standard_error,
 )
+from capsearch.selection.judge import JUDGES, Judge, by_log_loss, judge_of, judged
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority
 from capsearch.selection.probability import Goodness, probably_good, shown
@@ -31,20 +32,25 @@ from capsearch.selection.rules import Settings, Verdict, best, budget, one_std_e
 from capsearch.selection.uncertainty import uncertainty_of
 
 __all__ = [
+    "JUDGES",
     "RULES",
     "CapacityCurve",
     "Contrasts",
     "Evidence",
     "Goodness",
+    "Judge",
     "Settings",
     "Verdict",
     "best",
     "budget",
+    "by_log_loss",
     "choose",
     "contenders",
     "estimate",
     "estimates_of",
     "frontier",
+    "judge_of",
+    "judged",
     "knee",
     "non_inferiority",
     "of_finalists",

@@ -30,7 +30,7 @@ class Comparison:
         gap = float(contrasts.gap[self.first, self.second])
         distance = abs(self.margin - gap)
         first, second = name_of(curve.points[self.first]), name_of(curve.points[self.second])
-        told = f"To tell whether {first} has a lower validation loss than {second}"
+        told = f"To tell whether {first} has a lower validation {curve.noun} than {second}"
         if self.margin:
             told = f"To tell whether {first} is at most {self.margin:g} worse than {second}"
         needs = _needs(parts, distance, self.level)

@@ -32,7 +32,9 @@ class Evidence:
         old = self.curve.points
         points = tuple(replace(p, mean=float(m)) for p, m in zip(old, means, strict=True))
         moved = means - np.array([p.mean for p in old])
-        return replace(self, curve=CapacityCurve(points), contrasts=self.contrasts.shifted(moved))
+        return replace(
+            self, curve=replace(self.curve, points=points), contrasts=self.contrasts.shifted(moved)
+        )
 
 
 Rule = Callable[[Evidence, Settings], Verdict | None]

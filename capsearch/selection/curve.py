@@ -1,5 +1,6 @@
 """The capacity curve: estimates of the finalists, smallest first, and who the finalists are."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,14 @@ from capsearch.words import network
 
 @dataclass(frozen=True)
 class CapacityCurve:
-    """Mean validation loss with its standard error at each capacity, smallest capacity first."""
+    """Mean validation loss with its standard error at each capacity, smallest capacity first.
+
+    Where networks are judged by something else (`selection.judge`), it stands for the loss, and
+    `noun` is its name.
+    """
 
     points: tuple[Estimate, ...]
+    noun: str = "loss"
 
     def __post_init__(self) -> None:
         if not self.points:
@@ -107,16 +113,9 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     The second kind keeps a small network in the race that lost its rung to a larger one by a hair.
     The first kind stays in even when it is worse than a smaller one: single trials are noisy, and
     the curve must show from which size on larger networks gain nothing. No failed trial is one.
-    Where networks have raced, only these can be finalists, by their mean loss in the race.
+    Where networks have raced, only those that raced to the end can be.
     """
-    done = [t for t in trials if t.outcome and t.outcome.complete]
-    races = dict[Candidate, list[float]]()
-    for trial in done:
-        if trial.group == "race":
-            races.setdefault(trial.candidate, []).append(loss_of(trial))
-    tried = [(loss_of(t), t) for t in done if t.group != "race"]
-    if races:
-        tried = [(fmean(races[t.candidate]), t) for _, t in tried if t.candidate in races]
+    tried = _ranked(trials)
     winners = {t.rung: t for _, t in sorted(tried, key=lambda pair: pair[0], reverse=True)}
     lowest, finalists = inf, list[Trial]()
     for loss, trial in sorted(tried, key=lambda pair: (pair[1].parameters, pair[0])):
@@ -128,21 +127,42 @@ def frontier(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 
 def contenders(trials: Sequence[Trial], most: int) -> tuple[Trial, ...]:
-    """Who races to stand for its rung: the best candidates of every rung, `most` of each.
+    """Who races on to stand for its rung: the best candidates of every rung, `most` of each.
 
-    The finalists of single trials are among them. Smallest rung first, best first; every candidate
-    once.
+    Those that would be finalists by what is known now are among them. Smallest rung first, best
+    first; every candidate once.
     """
-    done = [t for t in trials if t.outcome and t.outcome.complete and t.group != "race"]
-    once = dict[Candidate, Trial]()
-    for trial in sorted(done, key=loss_of):
-        once.setdefault(trial.candidate, trial)
-    finalists, taken = {t.candidate for t in frontier(done)}, list[Trial]()
-    for trial in sorted(once.values(), key=lambda t: (t.rung, loss_of(t))):
+    once = dict[Candidate, tuple[float, Trial]]()
+    for loss, trial in sorted(_ranked(trials), key=lambda pair: pair[0]):
+        once.setdefault(trial.candidate, (loss, trial))
+    finalists, taken = {t.candidate for t in frontier(trials)}, list[Trial]()
+    for _, trial in sorted(once.values(), key=lambda pair: (pair[1].rung, pair[0])):
         first = sum(1 for t in taken if t.rung == trial.rung) < most
         if first or trial.candidate in finalists:
             taken.append(trial)
     return tuple(taken)
+
+
+def _ranked(trials: Sequence[Trial]) -> list[tuple[float, Trial]]:
+    """Complete trials with the loss that ranks them: the mean of a candidate's race, if it raced.
+
+    Then only candidates with as many seeds in the race as any: the others left it.
+    """
+    races, seeds = dict[Candidate, list[float]](), Counter[Candidate]()
+    for trial in trials:
+        if trial.group == "race" and trial.outcome:
+            seeds[trial.candidate] += 1
+            if trial.outcome.complete:
+                races.setdefault(trial.candidate, []).append(trial.outcome.val_loss)
+    done = [t for t in trials if t.group != "race" and t.outcome and t.outcome.complete]
+    if not races:
+        return [(loss_of(t), t) for t in done]
+    whole = max(seeds.values())
+    return [
+        (fmean(races[t.candidate]), t)
+        for t in done
+        if t.candidate in races and seeds[t.candidate] == whole
+    ]
 
 
 def of_finalists(trials: Sequence[Trial], replicates: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -30,7 +30,9 @@ def knee(curve: CapacityCurve, contrasts: Contrasts) -> Verdict:
     fall, noise = contrasts.gap[ends], contrasts.half_width(TAIL)[ends]
     if fall <= noise:
         return undecided(
-            curve, f"the loss falls by {fall:.4f} in all, which its error ({noise:.4f}) may explain"
+            curve,
+            f"the {curve.noun} falls by {fall:.4f} in all, which its error ({noise:.4f}) may "
+            "explain",
         )
     from kneed import KneeLocator  # it imports matplotlib
 
@@ -46,5 +48,6 @@ def knee(curve: CapacityCurve, contrasts: Contrasts) -> Verdict:
     if chosen is None or chosen in (first, last):
         return undecided(curve, "the curve has no knee")
     return Verdict(
-        chosen, f"{name_of(chosen)} is where the loss stops falling fast: the bend of the curve"
+        chosen,
+        f"{name_of(chosen)} is where the {curve.noun} stops falling fast: the bend of the curve",
     )

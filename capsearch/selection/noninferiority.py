@@ -42,7 +42,7 @@ def non_inferiority(
     tested = _step_down(contrasts, margin, 1.0 - confidence)
     best = curve.points.index(curve.best)
     passed = tested.passed[: best + 1]
-    shown = f"with {confidence * 100:g}% confidence, to be at most {margin:g} worse in loss"
+    shown = f"with {confidence * 100:g}% confidence, to be at most {margin:g} worse in {curve.noun}"
     if len(curve.points) == 1:
         return Verdict(curve.best, f"{name_of(curve.best)} is the only network compared")
     if not passed.any():

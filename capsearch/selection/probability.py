@@ -53,7 +53,7 @@ def probably_good(
     """
     goodness = Goodness.of(curve, contrasts, margin)
     place, enough = goodness.smallest(probability), f"{probability * 100:g}%"
-    within = f"within {margin:g} of the truly best network's validation loss"
+    within = f"within {margin:g} of the truly best network's validation {curve.noun}"
     if len(curve.points) == 1:
         return Verdict(curve.best, f"{name_of(curve.best)} is the only network compared")
     if place is None:

@@ -22,7 +22,8 @@ class Settings:
     """What the rules are asked: the study file's [select], without its rule and replicates.
 
     `percent` is for pct_loss, `margin` and `probability` for probably_good, `margin` and
-    `confidence` for non_inferiority, the caps for budget. `margin` is in nats per example. Losing
+    `confidence` for non_inferiority, the caps for budget. `margin` is in the unit
+    of what networks are judged by: of log loss, nats per example. Losing
     0.01 nats means that the probability given to what is true falls by 1% in the geometric mean
     (exp(-0.01) = 0.990).
     """
@@ -46,7 +47,9 @@ class Verdict:
 
 def best(curve: CapacityCurve) -> Verdict:
     """The lowest mean validation loss, whatever its size."""
-    return Verdict(curve.best, f"{name_of(curve.best)} has the lowest validation loss of all")
+    return Verdict(
+        curve.best, f"{name_of(curve.best)} has the lowest validation {curve.noun} of all"
+    )
 
 
 def one_std_err(curve: CapacityCurve) -> Verdict:
@@ -89,7 +92,8 @@ def budget(
     if not affordable:
         return undecided(curve, f"no network compared keeps to {named}")
     chosen = CapacityCurve(tuple(affordable)).best
-    return Verdict(chosen, f"{name_of(chosen)} has the lowest validation loss within {named}")
+    lowest = f"{name_of(chosen)} has the lowest validation {curve.noun}"
+    return Verdict(chosen, f"{lowest} within {named}")
 
 
 def undecided(curve: CapacityCurve, why: str) -> Verdict:
@@ -105,7 +109,8 @@ def _within(curve: CapacityCurve, limit: float, near: str) -> Verdict:
     below = f"{smaller[-1].mean:.4f}" if smaller else ""
     if chosen != curve.best:
         next_ = f"The next smaller one is not ({below})" if smaller else "None smaller was compared"
-        said = f"{name} is the smallest network whose loss ({chosen.mean:.4f}) is {near}. {next_}"
+        smallest = f"{name} is the smallest network whose {curve.noun} ({chosen.mean:.4f})"
+        said = f"{smallest} is {near}. {next_}"
     elif smaller:
         said = f"{name} is the best network. No smaller one is {near}; the next one has {below}"
     else:

@@ -47,7 +47,7 @@ def uncertainty_of(
         loss_increase_low=increase - half,
         loss_increase_high=increase + half,
         undecided=undecided,
-        advice=advice or _settled(choice, undecided, settings),
+        advice=advice or _settled(choice, undecided, settings, curve.noun),
     )
 
 
@@ -125,12 +125,12 @@ def _comparison(evidence: Evidence, choice: Choice, settings: Settings) -> Compa
     return Comparison(best, int(limits.argmax()), margin, level)
 
 
-def _settled(choice: Choice, undecided: bool, settings: Settings) -> str:
+def _settled(choice: Choice, undecided: bool, settings: Settings, noun: str) -> str:
     if undecided:
         return "This rule cannot decide here, and more data may not help: another rule may."
     if choice.standing == "open":
         return (
-            "There is enough data: in validation loss, the selected network is more than "
+            f"There is enough data: in validation {noun}, the selected network is more than "
             f"{settings.margin:g} worse than the best."
         )
     if choice.selected == choice.best:
@@ -141,5 +141,5 @@ def _settled(choice: Choice, undecided: bool, settings: Settings) -> str:
         sure = f"with a probability of {shown(choice.probability or 0.0)}"
     return (
         f"There is enough data: {sure}, the selected network is at most {settings.margin:g} worse "
-        "in validation loss than the best."
+        f"in validation {noun} than the best."
     )

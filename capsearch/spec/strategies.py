@@ -10,6 +10,7 @@ from typing import Any
 
 PATIENCE = 2  # rungs in a row that do not pay, and no more are opened
 WINDOW = 3  # rungs that are open at once beyond the last that is complete, to keep workers busy
+LAST = 2  # candidates of a rung in the last heat of its race
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class Sampling:
     window: int = WINDOW
     racers: int = 1  # candidates of a rung that race to stand for it; one does not
     race_seeds: int = 0  # fresh seeds of each
+    last_seeds: int = 0  # more of the LAST best of a rung, which race on
+    exchange: float = 0.0  # share of the budget for what neighbouring rungs have found
+
+    @property
+    def raced(self) -> int:
+        """Trainings of a rung's race."""
+        return self.racers * self.race_seeds + LAST * self.last_seeds
 
     def rounds_of(self, share: int) -> int:
         """In how many rounds a part of the search spends its share.
@@ -41,6 +49,13 @@ class Sampling:
         least = max(self.least, min(share // self.rounds, self.most))
         return max(share // least, ceil(share / self.most), 1)
 
+    def own(self, budget: int) -> int:
+        """How much of the budget the rungs spend before they hear of each other.
+
+        By hand: 96 with a quarter for the exchange: 72.
+        """
+        return budget - int(budget * self.exchange)
+
 
 TPE = {
     "n_ei_candidates": 24,
@@ -48,9 +63,11 @@ TPE = {
     "group": True,
     "constant_liar": True,
 }
-RACE: dict[str, Any] = {"racers": 3, "race_seeds": 2}
+RACE: dict[str, Any] = {"racers": 3, "race_seeds": 1, "last_seeds": 2}
 STRATEGIES = {
-    "ladder": Sampling("TPESampler", TPE, 4, "n_startup_trials", by_rung=True, **RACE),
+    "ladder": Sampling(
+        "TPESampler", TPE, 4, "n_startup_trials", by_rung=True, exchange=0.25, **RACE
+    ),
     "tpe": Sampling("TPESampler", TPE, 16, "n_startup_trials", **RACE),
     "random": Sampling("RandomSampler", {}, 16, **RACE),
     "nsga2": Sampling(

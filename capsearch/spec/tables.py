@@ -6,7 +6,6 @@ and how much is printed are flags of the command line and never stand here.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from math import log
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, model_validator
@@ -18,12 +17,13 @@ from capsearch.families import dense
 from capsearch.families.dimension import STRICT, Choices, Dimension, one_of
 from capsearch.families.space import Space
 from capsearch.records import Candidate, DataProfile, StopOn
-from capsearch.selection import RULES, Settings
+from capsearch.selection import JUDGES, RULES, Settings
+from capsearch.selection.judge import LOG_LOSS
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.spec.values import decoded, encoded
 
 RULE = "probably_good"
-MARGIN_SHARE = 0.015  # of the blind loss: 0.0104 nats where half of the rows are positive
+MARGIN_SHARE = 0.015  # of the blind score: 0.0104 nats where half of the rows are positive
 Positive = Annotated[int, Field(ge=1)]
 T = TypeVar("T", bound=BaseModel)
 
@@ -106,12 +106,13 @@ class Select(Settings):
     """[select]: the rule, fresh seeds a finalist, and what the rules are asked.
 
     Every report shows every rule that applies, so each setting has a default; that of `margin` is a
-    share of what knowing the class frequencies gives. `probably_good` asks for up to four times as
-    many `replicates` of the networks that can still decide.
+    share of what knowing the class frequencies gives, in the unit of `judge`. `probably_good` asks
+    for up to four times as many `replicates` of the networks that can still decide.
     """
 
     margin: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None  # type: ignore[assignment]
     rule: Annotated[str, _named_in(RULES)] | None = None  # by this version: RULE
+    judge: Annotated[str, _named_in(JUDGES)] = LOG_LOSS  # what networks are compared by
     replicates: Annotated[int, Field(ge=2)] = 5
 
     def __post_init__(self) -> None:
@@ -135,15 +136,6 @@ class Baseline(Table):
 
     name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w][\w .+-]*$")]
     units: tuple[Annotated[int, AfterValidator(dense.UNITS.legal)], ...]
-
-
-def blind_loss(data: DataProfile) -> float:
-    """What always predicting the class frequencies gives on validation rows, in nats.
-
-    By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623.
-    """
-    share = data.balance["validation"]
-    return -sum(p * log(p) for p in (share, 1.0 - share) if p > 0.0)
 
 
 def _distinct(baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
@@ -219,7 +211,8 @@ class StudySpec(Table):
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}
         training = self.training.model_copy(update=filled)
-        margin = self.select.margin or float(f"{MARGIN_SHARE * blind_loss(data):.3g}")
+        blind = JUDGES[self.select.judge].blind(data.balance["validation"])
+        margin = self.select.margin or float(f"{MARGIN_SHARE * blind:.3g}")
         select = replace(self.select, margin=margin, rule=self.select.rule or RULE)
         return self.model_copy(update={"training": training, "select": select})
 

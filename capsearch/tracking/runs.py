@@ -10,6 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from capsearch.families.dense import settings_of
 from capsearch.records import Estimate, Study, StudyRecord, TestScore, Trial
+from capsearch.selection import by_log_loss
 from capsearch.words import network
 
 PARENT, TRIAL, KEY = "mlflow.parentRunId", "capsearch.trial", "capsearch.key"
@@ -100,11 +101,15 @@ def result_metrics(record: StudyRecord) -> list[Measurement]:
         [] if test is None else [("test.loss", test.loss, 0), ("test.accuracy", test.accuracy, 0)]
     )
     return [
-        *_estimate("selected", record.choice.selected),
-        *_estimate("best", record.choice.best),
+        *_estimate(record, "selected", record.choice.selected),
+        *_estimate(record, "best", record.choice.best),
         *scored,
         ("seconds", record.seconds, 0),
-        *(("capacity_curve.val_loss", e.mean, e.parameters) for e in record.estimates),
+        *(
+            ("capacity_curve.val_loss", by_log_loss(record, e).mean, e.parameters)
+            for e in record.estimates
+        ),
+        *(("capacity_curve.score", e.mean, e.parameters) for e in record.estimates),
     ]
 
 
@@ -131,10 +136,13 @@ def _tested(test: TestScore | None) -> str:
     )
 
 
-def _estimate(prefix: str, estimate: Estimate) -> list[Measurement]:
+def _estimate(record: StudyRecord, prefix: str, estimate: Estimate) -> list[Measurement]:
+    """The score is what the choice was judged by."""
+    loss = by_log_loss(record, estimate)
     return [
-        (f"{prefix}.val_loss", estimate.mean, 0),
-        (f"{prefix}.val_loss_se", estimate.se, 0),
+        (f"{prefix}.val_loss", loss.mean, 0),
+        (f"{prefix}.val_loss_se", loss.se, 0),
+        (f"{prefix}.score", estimate.mean, 0),
         (f"{prefix}.parameters", float(estimate.parameters), 0),
     ]
 

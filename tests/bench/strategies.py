@@ -68,7 +68,7 @@ def settings(ground: Ground) -> str:
 
 
 def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
-    """The trials of a whole search, by the study's own plan."""
+    """The trials of a whole search, by the study's own plan, and of the race after it."""
     sampling = STRATEGIES[spec.search.strategy]
     plan = search.Ladder.of(search.Question(ground.study, spec, ground.space, sampling))
     ended = list[Trial]()
@@ -76,6 +76,10 @@ def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
         for trial, outcome in zip(taken, answer([t.job for t in taken]), strict=True):
             ended.append(trial.ended(outcome))
             plan.tell(ended[-1])
+    for heat in search.HEATS:
+        raced = search.race_trials(ground.study, spec, ended, sampling, heat)
+        outcomes = answer([trial.job for trial in raced])
+        ended += [trial.ended(o) for trial, o in zip(raced, outcomes, strict=True)]
     return ended
 
 

@@ -12,6 +12,7 @@ import pytest
 from capsearch import search
 from capsearch.records import Curve, Outcome, Trial
 from capsearch.search import rounds
+from capsearch.search.exchange import beside
 from capsearch.search.strategies import sampler_of
 from capsearch.selection import frontier, of_finalists
 from capsearch.spec.strategies import STRATEGIES, Sampling
@@ -57,11 +58,30 @@ def test_baselines_come_before_anything_else(storage: StudyStorage) -> None:
     assert executor.packs[0].jobs[0].candidate.units == (4, 4)
 
 
-def test_the_budget_is_spent_evenly_over_the_rungs(storage: StudyStorage) -> None:
+def test_a_quarter_of_the_budget_waits_for_what_all_rungs_have_found(storage: StudyStorage) -> None:
     trials = climb(storage)
     per_rung = [sum(t.id.startswith(f"search/{r}/") for t in trials) for r in range(3)]
-    assert per_rung == [4, 4, 4]
+    assert sum(per_rung) == 12
+    assert min(per_rung) >= 3
     assert all(t.outcome and t.outcome.complete for t in trials)
+
+
+def test_what_is_left_begins_with_the_settings_of_the_neighbouring_rungs(
+    storage: StudyStorage,
+) -> None:
+    trials = {t.id: t for t in climb(storage)}
+    own = [[trials[f"search/{rung}/{number}"] for number in range(3)] for rung in range(3)]
+    tried = 0
+    for rung in range(3):
+        for place, values in enumerate(beside(own, rung, 0)):
+            trial = trials.get(f"search/{rung}/{3 + place}")
+            if trial is not None and trial.draw is not None:
+                drawn = trial.draw["values"]
+                shared = drawn.keys() & values.keys() - {"layers"}
+                assert {name: drawn[name] for name in shared} == {n: values[n] for n in shared}
+                assert "learning_rate" in shared
+                tried += 1
+    assert tried
 
 
 def test_the_first_round_climbs_from_the_smallest_rung(storage: StudyStorage) -> None:
@@ -108,7 +128,7 @@ def test_a_second_run_trains_nothing_and_asks_nothing(
 def test_a_resumed_search_reads_its_draws_and_asks_for_open_rounds_only(
     storage: StudyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve trials in three rounds of four, all of which are asked in the first moment."""
+    """Three rounds of three, asked in the first moment; the last three when all of them ended."""
     asked = list[tuple[int, int]]()
 
     def count(sampling: Sampling, seed: int, part: int, number: int, size: int) -> Any:
@@ -118,7 +138,11 @@ def test_a_resumed_search_reads_its_draws_and_asks_for_open_rounds_only(
     monkeypatch.setattr(rounds, "sampler_of", count)
     with pytest.raises(KeyboardInterrupt):
         run(storage, FakeExecutor(die_after=2))
-    assert asked == [(part, number) for part in range(3) for number in range(4)]
+    assert asked == [(part, number) for part in range(3) for number in range(3)]
+    asked.clear()
+    run(storage)
+    assert len(asked) == 3
+    assert all(number >= 3 for _, number in asked)
     asked.clear()
     run(storage)
     assert asked == []
@@ -152,23 +176,53 @@ def test_finalists_are_trained_again_with_fresh_seeds_shared_orders_and_their_ow
     assert [t.id[-2:] for t in replicates] == ["/1"] * half + ["/2"] * half
 
 
-def test_those_who_race_have_seeds_of_their_own_and_as_many_as_their_rivals(
+def test_those_who_race_have_seeds_of_their_own_and_only_who_races_to_the_end_can_be_a_finalist(
     storage: StudyStorage,
 ) -> None:
-    trials = climb(storage)
-    races = search.race_trials(STUDY, SPEC, trials, STRATEGIES["ladder"])
-    assert races
-    again = search.replicate_trials(STUDY, SPEC, trials)
-    assert not {t.job.seed for t in races} & {t.job.seed for t in [*trials, *again]}
-    assert set(Counter(t.candidate.key for t in races).values()) == {2}
-    assert {t.candidate for t in frontier(trials)} <= {t.candidate for t in races}
-    ended = [t.ended(outcome_of(t.job)) for t in races]
-    assert {t.candidate for t in frontier([*trials, *ended])} <= {t.candidate for t in races}
+    trials, sampling = climb(storage), STRATEGIES["ladder"]
+    seeds, known = Counter[str](), list(trials)
+    for heat, each in zip(search.HEATS, (sampling.race_seeds, sampling.last_seeds), strict=True):
+        races = search.race_trials(STUDY, SPEC, known, sampling, heat)
+        assert set(Counter(t.candidate.key for t in races).values()) == {each}
+        assert {t.candidate for t in frontier(known)} <= {t.candidate for t in races}
+        seeds.update(t.candidate.key for t in races)
+        known += [t.ended(outcome_of(t.job)) for t in races]
+    again = search.replicate_trials(STUDY, SPEC, known)
+    raced = {t.job.seed for t in known if t.group == "race"}
+    assert not raced & {t.job.seed for t in [*trials, *again]}
+    assert {seeds[t.candidate.key] for t in frontier(known)} == {3}
+    assert len(seeds) > len(frontier(known))
 
 
-def test_a_study_that_was_begun_without_races_goes_on_without_them(storage: StudyStorage) -> None:
+def test_a_race_that_diverges_is_no_reason_to_leave_it(storage: StudyStorage) -> None:
+    trials, sampling = climb(storage), STRATEGIES["ladder"]
+    first = search.race_trials(STUDY, SPEC, trials, sampling, 0)
+    ended = [first[0].ended(Outcome.failed("diverged"))]
+    ended += [t.ended(outcome_of(t.job)) for t in first[1:]]
+    last = search.race_trials(STUDY, SPEC, [*trials, *ended], sampling, 1)
+    assert first[0].candidate not in {t.candidate for t in last}  # it has no loss at all
+    ended += [last[0].ended(Outcome.failed("diverged"))]
+    ended += [t.ended(outcome_of(t.job)) for t in last[1:]]
+    assert frontier([*trials, *ended])
+    whole = {t.candidate for t in last}
+    assert {t.candidate for t in frontier([*trials, *ended])} <= whole
+
+
+@pytest.mark.parametrize("heat", search.HEATS)
+def test_a_study_that_was_begun_without_races_goes_on_without_them(
+    storage: StudyStorage, heat: int
+) -> None:
     before = Sampling("TPESampler", {}, 4, by_rung=True)
-    assert search.race_trials(STUDY, SPEC, climb(storage), before) == []
+    assert search.race_trials(STUDY, SPEC, climb(storage), before, heat) == []
+
+
+def test_a_study_that_was_begun_with_one_heat_has_one(storage: StudyStorage) -> None:
+    before = Sampling("TPESampler", {}, 4, by_rung=True, racers=3, race_seeds=2)
+    trials = climb(storage)
+    races = search.race_trials(STUDY, SPEC, trials, before, 0)
+    assert set(Counter(t.candidate.key for t in races).values()) == {2}
+    ended = [t.ended(outcome_of(t.job)) for t in races]
+    assert search.race_trials(STUDY, SPEC, [*trials, *ended], before, 1) == []
 
 
 def test_more_fresh_seeds_begin_with_those_that_were_asked_for(storage: StudyStorage) -> None:

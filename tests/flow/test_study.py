@@ -32,7 +32,7 @@ ESTIMATE = {
     "batch_size": {"type": "integer", "minimum": 1},
     **dict.fromkeys(("optimizer", "initialization"), TEXT),
     "parameters": {"type": "integer", "minimum": 1},
-    **dict.fromkeys(("val_loss", "val_loss_se"), NUMBER),
+    **dict.fromkeys(("val_loss", "val_loss_se", "score", "score_se"), NUMBER),
 }
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 CONTRACT = closed(
@@ -51,7 +51,7 @@ CONTRACT = closed(
         "best": closed(ESTIMATE),
         "selected": closed(
             ESTIMATE
-            | {"rule": TEXT, "reason": TEXT}
+            | {"rule": TEXT, "reason": TEXT, "judge": {"const": "log_loss"}, "margin": NUMBER}
             | {"claim": {"enum": ["proved", "probable", "open"]}, "probability": SHARE}
         ),
         "curve": {

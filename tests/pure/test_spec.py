@@ -166,7 +166,8 @@ def test_a_file_that_is_no_study_says_so(tmp_path: Path, text: str, message: str
         ("max_bytes = 3", "select.max_bytes: must be greater than or equal to 4, not 3"),
         ("max_parameters = 0", "select.max_parameters: must be greater than or equal to 1, not 0"),
         ("margins = 0.1", "select.margins: unknown key. Did you mean margin? Known: "
-         "probability, percent, margin, confidence, max_parameters, max_bytes, rule, replicates"),
+         "probability, percent, margin, confidence, max_parameters, max_bytes, rule, "
+         "judge, replicates"),
     ],
 )  # fmt: skip
 def test_what_a_rule_cannot_use_is_a_mistake(tmp_path: Path, select: str, mistake: str) -> None:

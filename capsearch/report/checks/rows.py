@@ -5,7 +5,7 @@ from math import hypot
 from capsearch.records import StudyRecord
 from capsearch.report import facts
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
-from capsearch.spec.tables import blind_loss
+from capsearch.selection import by_log_loss, judge_of
 
 RAREST = 0.2  # share of the rarer class; below it accuracy says little
 APART = 0.03  # between the splits' shares of the positive class
@@ -56,10 +56,11 @@ def balance(record: StudyRecord) -> Answer:
 
 def learned(record: StudyRecord) -> Answer:
     """CS016: the best network against predicting the class frequencies, whatever the row."""
-    best, blind = record.choice.best, blind_loss(record.study.data)
+    best, judge = record.choice.best, judge_of(record)
+    blind = judge.blind(record.study.data.balance["validation"])
     said = (
-        f"always predicting the class frequencies gives a loss of {blind:.4f}, the best network "
-        f"{best.mean:.4f}"
+        f"always predicting the class frequencies gives a validation {judge.noun} of {blind:.4f}, "
+        f"the best network {best.mean:.4f}"
     )
     if best.mean + 2.0 * best.se >= blind:
         return warning(f"no network learned anything from the rows: {said}")
@@ -68,9 +69,10 @@ def learned(record: StudyRecord) -> Answer:
 
 def surprise(record: StudyRecord) -> Answer:
     """CS017: the test loss against the validation loss, in standard errors of their difference."""
-    test, chosen = record.test, record.choice.selected
+    test = record.test
     if test is None:
         return not_applicable(_untested(record))
+    chosen = by_log_loss(record, record.choice.selected)
     error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"

@@ -6,7 +6,7 @@ from typing import Any
 from capsearch.families.dense import dimensions
 from capsearch.records import Candidate, StudyRecord
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
-from capsearch.selection import CapacityCurve, Contrasts, tables_of
+from capsearch.selection import CapacityCurve, Contrasts, judged, tables_of
 from capsearch.selection.contrasts import TAIL
 from capsearch.selection.curve import name_of
 
@@ -69,7 +69,7 @@ def lagging(record: StudyRecord) -> Answer:
     if len(points) < 2:
         return not_applicable("only one network was compared")
     curve = CapacityCurve(points)
-    contrasts = Contrasts.of(tables_of(curve, record.replicates))
+    contrasts = Contrasts.of(tables_of(curve, judged(record).replicates))
     half, found = contrasts.half_width(TAIL / (len(points) - 1)), list[str]()
     for larger in range(1, len(points)):
         lowest = min(range(larger), key=lambda i: points[i].mean)

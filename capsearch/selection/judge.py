@@ -1,0 +1,87 @@
+"""What networks are compared by: log loss, 0-1 error or Brier score.
+
+Training, stopping and search go on by log loss, which tells networks apart with the fewest rows.
+All three are read from the log loss of each validation row: a row whose true class was given the
+probability p has a log loss of -ln p.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import log
+
+import numpy as np
+
+from capsearch.records import Estimate, StudyRecord, Trial
+from capsearch.selection.curve import estimate
+
+LOG_LOSS = "log_loss"
+
+
+def _wrong(losses: np.ndarray) -> np.ndarray:
+    """1 where the true class had a probability below one half."""
+    return (losses > log(2.0)).astype(np.float64)
+
+
+def _squared(losses: np.ndarray) -> np.ndarray:
+    """(1 - p)^2 (Brier 1950, Monthly Weather Review 78, 1-3; of one of two classes)."""
+    return np.square(-np.expm1(-losses.astype(np.float64)))
+
+
+def _entropy(share: float) -> float:
+    return -sum(p * log(p) for p in (share, 1.0 - share) if p > 0.0)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One way to judge a row, lower being better.
+
+    By hand, a row whose true class had the probability 0.8: log loss 0.2231, error 0, Brier score
+    0.04; with 0.3: 1.2040, 1, 0.49. A quarter of the rows positive, and nothing known of a row:
+    0.5623, 0.25, 0.1875.
+    """
+
+    noun: str  # as it follows "validation"
+    unit: str  # of it and of its margin
+    scores: Callable[[np.ndarray], np.ndarray]  # of log losses, any shape
+    blind: Callable[[float], float]  # its mean where only the share of positives is known
+
+    def read(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
+        """The trials with a score of each validation row in place of its loss.
+
+        Their mean losses stay what they are.
+        """
+        return tuple(map(self._read, trials))
+
+    def _read(self, trial: Trial) -> Trial:
+        outcome = trial.outcome
+        if outcome is None or outcome.val_losses is None:
+            return trial
+        return trial.ended(replace(outcome, val_losses=self.scores(outcome.val_losses)))
+
+
+JUDGES = {
+    LOG_LOSS: Judge("loss", "nats", lambda losses: losses, _entropy),
+    "error": Judge("error", "share of the rows", _wrong, lambda share: min(share, 1.0 - share)),
+    "brier": Judge("Brier score", "squared probability", _squared, lambda p: p * (1.0 - p)),
+}
+"""By the names of the study file."""
+
+
+def judge_of(record: StudyRecord) -> Judge:
+    """By which a study was decided; those before there were several, by log loss."""
+    return JUDGES[record.study.question["select"].get("judge", LOG_LOSS)]
+
+
+def judged(record: StudyRecord) -> StudyRecord:
+    """The record with the rows of every trial as its judge reads them."""
+    read = judge_of(record).read
+    return replace(record, trials=read(record.trials), replicates=read(record.replicates))
+
+
+def by_log_loss(record: StudyRecord, point: Estimate) -> Estimate:
+    """A finalist's mean log loss and its standard error, whatever it was judged by."""
+    if judge_of(record) is JUDGES[LOG_LOSS]:
+        return point
+    found = estimate([t for t in record.replicates if t.candidate == point.candidate])
+    assert found is not None  # it was compared
+    return found
