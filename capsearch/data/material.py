@@ -160,6 +160,7 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
     mistakes += border.wrong_values(raw.columns, _searched(splits))
     if mistakes:
         raise BadRequest(*mistakes)
+    material.task.check(material.y)  # a target that teaches nothing is refused here, too
     return material
 
 
