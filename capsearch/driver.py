@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalEvaluation, FinalTask
+from capsearch.kept.folder import as_mlflow
 from capsearch.listeners.base import Listener
 from capsearch.records import Candidate, Decision, Trial, failures
 from capsearch.report.document import document
@@ -221,7 +222,7 @@ class Driver:
         files = write(record, session.reports, None)
         tracking = None
         if record.complete:
-            model = session.model_folder(record.choice.key) / "mlflow"
+            model = as_mlflow(session.model_folder(record.choice.key))
             tracking = self.tracker.finish(record, files.page, files.figures, model)
             files = write(record, session.reports, tracking)
             if tracking is None or self.tracker.missing:
