@@ -17,7 +17,7 @@ import numpy as np
 from capsearch.data.fitting import AsGiven, Fitted, Table, Words
 from capsearch.data.preparation import transform
 from capsearch.kept import reader
-from capsearch.kept.usage import readme
+from capsearch.kept.usage import readme, three_lines
 from capsearch.tasks import Task
 
 if TYPE_CHECKING:
@@ -92,9 +92,44 @@ def write(
     _save(folder / reader.MANIFEST, {"format": reader.FORMAT, "files": hashes})
 
 
+def outputs(folder: Path, x: Any) -> np.ndarray:
+    """What the network of a kept model gives. For a child process: it loads Keras."""
+    return reader.load(folder, OURS).outputs(x)
+
+
 def kept(folder: Path) -> bool:
     """Whether a model was kept there by this version; others may have other files."""
     return (folder / reader.MANIFEST).is_file()
+
+
+def about(folder: Path, version: str | None) -> dict[str, Any] | None:
+    """What a batch job may want to know of a kept model; None where there is none.
+
+    `manifest` is the SHA-256 of the manifest, which holds those of all files: it names the model.
+
+    Args:
+        folder: of the model.
+        version: its name and number in MLflow's registry, if it is there.
+    """
+    if not kept(folder):
+        return None
+    said = json.loads((folder / reader.PREPARATION).read_text())
+    specs = said["description"]["columns"] if said["rows"] in ("table", "texts") else ()
+    return {
+        "path": str(folder),
+        "manifest": _sha256(folder / reader.MANIFEST),
+        "rows": said["rows"],
+        "features": said["features"],
+        "columns": [spec["name"] for spec in specs],
+        "registered": f"models:/{version}" if version else None,
+        "python": list(three_lines(str(folder), said["rows"])),
+    }
+
+
+def placed(model: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The same, where the folder is now."""
+    lines = list(three_lines(str(folder), model["rows"]))
+    return {**model, "path": str(folder), "python": lines}
 
 
 def as_mlflow(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """A kept model at work: raw rows in, predictions out.
 
-This file stands alone. It needs NumPy, SciPy and Keras, is copied into the model's folder beside the
-file that turns rows into numbers, and runs where capsearch is not installed:
+This file stands alone. It needs NumPy, SciPy and Keras, is copied into the model's folder beside
+the file that turns rows into numbers, and runs where capsearch is not installed:
 
     import runpy
     model = runpy.run_path("FOLDER/capsearch_reader.py")["load"]()
@@ -166,21 +166,24 @@ class KeptModel:
         """One array a column, by name. Raises Refused for rows of another shape."""
         if isinstance(rows, Mapping) and NUMBERS in rows and self.rows in ("numbers", "sparse"):
             rows = rows[NUMBERS]
-        if isinstance(rows, (list, tuple)) and rows and isinstance(rows[0], Mapping):
+        if isinstance(rows, (list, tuple)) and rows and all(isinstance(r, Mapping) for r in rows):
             names = dict.fromkeys(name for row in rows for name in row)
             rows = {name: [row.get(name) for row in rows] for name in names}
-        names = rows if isinstance(rows, Mapping) else getattr(rows, "columns", None)
-        if names is not None:
-            known = list(names)
-            if self.rows == "texts" and len(known) == 1 and not isinstance(known[0], str):
-                return {TEXT: _column(TEXT, rows[known[0]])}  # of a frame whose column has no name
+        if isinstance(rows, Mapping) or hasattr(rows, "columns"):
+            known = dict.fromkeys(rows if isinstance(rows, Mapping) else rows.columns)
+            if (
+                self.rows == "texts"
+                and len(known) == 1
+                and not isinstance(only := next(iter(known)), str)
+            ):
+                return {TEXT: _column(TEXT, rows[only])}  # of a frame whose column has no name
             return {name: _column(name, rows[name]) for name in self.columns if name in known}
         if self.rows == "texts":
             return {TEXT: _column(TEXT, rows)}
         if self.rows == "table":
             raise Refused("rows must be columns by name: a frame, or a mapping of names to values")
         x = self._wide(rows if sparse.issparse(rows) else np.asarray(rows))
-        dense = x.toarray() if sparse.issparse(x) else x
+        dense = x if isinstance(x, np.ndarray) else x.toarray()
         dense = dense.astype(np.float64) if dense.dtype.kind == "b" else dense
         return {name: dense[:, place] for place, name in enumerate(self.columns)}
 

@@ -24,7 +24,7 @@ def three_lines(folder: str, rows: str) -> tuple[str, str, str]:
     place = f"{folder}/{READER}"
     return (
         f"import {imported}",
-        f'model = runpy.run_path({place!r})["load"]()',
+        f"model = runpy.run_path({place!r})['load']()",
         f"model.predict({read})",
     )
 
@@ -63,9 +63,9 @@ Rows: {come}
 {columns}
 Told of each row ({task.kind}): {what}{told}
 
-What cannot be read is refused with row, column and value. `manifest.json` holds the SHA-256 of every
-file the reader needs; it checks them. MLflow loads the same folder (`mlflow.pyfunc.load_model`), and
-`mlflow models serve -m . --env-manager local` serves it.
+What cannot be read is refused with row, column and value. `manifest.json` holds the SHA-256 of
+every file that the reader needs, and the reader checks them. MLflow loads the same folder
+(`mlflow.pyfunc.load_model`), and `mlflow models serve -m . --env-manager local` serves it.
 """
 
 

@@ -37,7 +37,7 @@ def package(
 ) -> None:
     """Make a model of MLflow of a folder, in place; without MLflow do nothing.
 
-    `mlflow.pyfunc` takes raw rows; `mlflow.keras` loads the network alone, which takes prepared ones.
+    `mlflow.pyfunc` takes raw rows; `mlflow.keras` loads the network, which takes prepared ones.
 
     Args:
         folder: of a kept model, with its `model.keras`.
@@ -80,7 +80,8 @@ def _inputs(rows: str, columns: Sequence[str]) -> "Schema":
     if rows == "texts":
         return Schema([ColSpec(DataType.string)])
     if rows == "table":
-        return Schema([ColSpec(AnyType(), name) for name in columns])
+        anything: Any = AnyType
+        return Schema([ColSpec(anything(), name) for name in columns])
     return Schema([TensorSpec(np.dtype(np.float64), (-1, len(columns)))])
 
 

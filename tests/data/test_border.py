@@ -225,7 +225,9 @@ def test_a_file_of_test_rows_is_checked_when_it_is_opened(tmp_path: Path) -> Non
         sealed = Sealed.of(Wrong(), "toy", SplitOptions())
         with pytest.raises(BadRequest, match=said):
             opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
-    right = opened_rows(Sealed.of(ApartSource(), "toy", SplitOptions()), cache.preparation(folder).matrix, OPENING)
+    right = opened_rows(
+        Sealed.of(ApartSource(), "toy", SplitOptions()), cache.preparation(folder).matrix, OPENING
+    )
     assert len(right) == 30
 
 

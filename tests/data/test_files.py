@@ -189,7 +189,9 @@ def test_what_a_test_file_gets_wrong_is_told_at_the_opening(
     ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
     folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
     with pytest.raises(BadRequest, match=said):
-        opened_rows(Sealed.of(ref.open(), "csv", ref.options()), cache.preparation(folder).matrix, OPENING)
+        opened_rows(
+            Sealed.of(ref.open(), "csv", ref.options()), cache.preparation(folder).matrix, OPENING
+        )
 
 
 def test_groups_times_and_several_files(tmp_path: Path) -> None:
