@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from statistics import fmean
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from capsearch.selection import judge_of, shown
 from capsearch.storage import StudyRow
 from capsearch.tasks import task_of
 from capsearch.tasks.words import cut_at, listed, score_of, target_cells, target_columns
-from capsearch.words import clock, minute, network
+from capsearch.words import clock, minute, network, plain
 
 WIDTH = 15  # of "0.2720 ± 0.0074": what heads such a column is no wider
 
@@ -64,14 +65,19 @@ def show_result(
 
 def _show_model(console: Console, study: str, model: Mapping[str, Any]) -> None:
     """Lines that can be copied whole: the terminal breaks them, if anything does."""
-    here = Path(model["path"])
-    near = str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
-    rows = "texts.csv" if model["rows"] == "texts" else "rows.csv"
-    for title, said in (("Model", near), ("Use it", f"capsearch predict {study} {rows}")):
-        line = f"[bold]{title:<9}[/]  {escape(said)}"
+    near, rows = _near(Path(model["path"])), "texts.csv" if model["rows"] == "texts" else "rows.csv"
+    root = Path(model["path"]).parents[2]  # models/STUDY/CHOICE lies below it
+    there = "" if root == Path.cwd() / "mlruns" else f" --root {quote(_near(root))}"
+    for title, said in (("Model", near), ("Use it", f"capsearch predict {study} {rows}{there}")):
+        line = f"[bold]{title:<9}[/]  {escape(plain(said))}"
         console.print(line, highlight=False, soft_wrap=True)
     code = "\n".join(three_lines(near, model["rows"]))
     console.print("or in Python:", code, sep="\n", highlight=False, markup=False, soft_wrap=True)
+
+
+def _near(path: Path) -> str:
+    """As it is called from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def show_data(console: Console, profile: DataProfile) -> None:

@@ -77,7 +77,7 @@ class Terminal:
             self._print(f"An earlier version of capsearch ran it: {result.document['report']}")
             return
         document = result.document
-        show_result(self._console, result.record, document["report"], document["model"])
+        show_result(self._console, result.record, document["report"], document.get("model"))
 
     def failed(self, message: str, exit_code: int) -> None:
         self._live.stop()

@@ -40,7 +40,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     out.write_text("before")
     with pytest.raises(KeyError), written_to(out) as file:
-        write_csv(file, {"prediction": {}["nothing"]})
+        write_csv(file, {"prediction": dict[str, np.ndarray]()["nothing"]})
     assert out.read_text() == "before"
     with written_to(out) as file:
         file.write("all")
