@@ -23,6 +23,7 @@ from capsearch.spec import StudySpec
 from capsearch.storage import StudyRow, StudyStorage, exists
 
 STDIN = Path("-")
+BESIDE = ("drop", "group", "time", "weight", "split")  # columns that no model knows
 Note = Callable[[str], None]
 
 
@@ -107,7 +108,11 @@ def _inputs(file: Path, model: reader.KeptModel, row: StudyRow) -> Any:
     with _on_disk(file) as path:
         called = "stdin" if file == STDIN else str(file)
         try:
-            return model.inputs(read_rows(path, model, _reading(data), _names(data.get("target"))))
+            target, beside = (
+                _names(data.get("target")),
+                [n for k in BESIDE for n in _names(data.get(k))],
+            )
+            return model.inputs(read_rows(path, model, _reading(data), target, beside))
         except BadRequest as error:
             told = [line.replace(str(path), called) for line in error.mistakes]
             raise BadRequest(*told) from error

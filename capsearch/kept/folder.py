@@ -35,6 +35,7 @@ class Form:
     features: int
     description: Mapping[str, Any] | None  # as `transform` reads it; None: numbers as they are
     arrays: Arrays
+    known: tuple[str, ...] = ()  # columns of a table, those included that no network sees
 
     @classmethod
     def of(cls, fitted: Fitted) -> "Form":
@@ -44,7 +45,8 @@ class Form:
                 return cls("texts", fitted.features, of_words(fitted.vocabulary), {})
             case Table():
                 made, rows = fitted.preparation, "numbers" if fitted.numbers else "table"
-                return cls(rows, fitted.features, made.description, made.arrays)
+                known = tuple(column.name for column in fitted.columns)
+                return cls(rows, fitted.features, made.description, made.arrays, known)
             case AsGiven():
                 return cls("sparse", fitted.features, None, {})
         raise TypeError(f"{type(fitted).__name__} cannot be kept")
@@ -82,8 +84,8 @@ def write(
     model.save(folder / reader.MODEL)
     said = {"kind": task.kind, "labels": list(task.labels), "threshold": threshold}
     _save(folder / reader.TASK, said | {"task": task.describe()})
-    told = {"rows": form.rows, "features": form.features, "description": form.description}
-    _save(folder / reader.PREPARATION, told)
+    told = {"rows": form.rows, "features": form.features, "known": list(form.known)}
+    _save(folder / reader.PREPARATION, told | {"description": form.description})
     np.savez(folder / reader.ARRAYS, allow_pickle=False, **form.arrays)
     shutil.copyfile(reader.__file__, folder / reader.READER)
     shutil.copyfile(transform.__file__, folder / reader.TRANSFORM)

@@ -84,7 +84,8 @@ class KeptModel:
 
     `kind` is binary, multiclass, multilabel or regression; `labels` are the classes in the order of
     the outputs; above `threshold` the second of two is predicted; `rows` says what rows are: a
-    "table", "texts", or "numbers" or "sparse" numbers without names; `columns` are those needed.
+    "table", "texts", or "numbers" or "sparse" numbers without names; `columns` are those needed,
+    `known` all that a table had beside the target.
     """
 
     def __init__(self, folder: Path, code: Mapping[str, Any]) -> None:
@@ -95,6 +96,7 @@ class KeptModel:
         self.threshold = 0.5 if task["threshold"] is None else float(task["threshold"])
         said = json.loads((folder / PREPARATION).read_text())
         self.rows, self.features = str(said["rows"]), int(said["features"])
+        self.known = tuple(said["known"])
         self._description = said["description"]
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             self._arrays = dict(arrays)

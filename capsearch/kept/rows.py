@@ -1,5 +1,6 @@
 """Raw rows for a kept model from a file, as its study read its own file."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from capsearch.data.tables.csv_file import first_record, read_csv
 from capsearch.data.tables.dialect import values_in
 from capsearch.data.tables.files import check_text, head_of, opened, undecodable
+from capsearch.data.tables.header import numbered
 from capsearch.data.tables.read import form_of
 from capsearch.data.tables.reading import DELIMITERS, Reading
 from capsearch.data.words import quoted, some
@@ -17,10 +19,18 @@ from capsearch.errors import BadRequest
 from capsearch.kept.reader import TEXT, KeptModel
 
 Table = dict[str, np.ndarray]
+Apart = tuple[Sequence[str], Sequence[str]]  # target, and other columns beside the model's
+NUMBERED = re.compile("c[0-9]+")  # how columns of a file without names are called
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def read_rows(path: Path, model: KeptModel, reading: Reading, target: Sequence[str] = ()) -> Table:
+def read_rows(
+    path: Path,
+    model: KeptModel,
+    reading: Reading,
+    target: Sequence[str] = (),
+    beside: Sequence[str] = (),
+) -> Table:
     """The columns that the model needs, as far as the file has them, rows in the file's order.
 
     Args:
@@ -28,6 +38,7 @@ def read_rows(path: Path, model: KeptModel, reading: Reading, target: Sequence[s
         model: whose columns are looked for, in any order.
         reading: how the study reads CSV files.
         target: columns that the study's file has and these rows may lack.
+        beside: others that it has and the model does not know.
 
     Raises:
         BadRequest: with every mistake, by line.
@@ -36,37 +47,63 @@ def read_rows(path: Path, model: KeptModel, reading: Reading, target: Sequence[s
         return _parquet(path, model)
     if model.rows == "texts":
         return {TEXT: _texts(path, reading)}
-    table = read_csv(path, _as_here(path, model, reading, target))
+    table = read_csv(path, _as_here(path, model, reading, (tuple(target), tuple(beside))))
     return {name: table[name] for name in model.columns if name in table}
 
 
-def _as_here(path: Path, model: KeptModel, reading: Reading, target: Sequence[str]) -> Reading:
-    """How this file is to be read: a first line with all names is a header, wherever it divides."""
-    if found := _with_header(path, reading, model.columns):
-        return found
-    width = len(first := first_record(path, reading))
+def _as_here(path: Path, model: KeptModel, reading: Reading, apart: Apart) -> Reading:
+    """How this file is to be read: a first line with all names is a header, wherever it divides.
+
+    One with some of them is a header, too, and the model says what is missing.
+    """
+    named, found = _best_header(path, reading, model.columns)
+    if found == len(model.columns):
+        return named
     if model.rows != "table":  # an array has no names: its columns are known by their place
-        if width == model.features and len(values_in(first)) == width:
+        first = first_record(path, reading)
+        if len(first) == len(values_in(first)) == model.features:
             return replace(reading, header=False, names=model.columns)
-    elif reading.header is False and width == len(reading.names) - len(target):
-        names = tuple(name for name in reading.names if name not in target)
-        return replace(reading, names=names)
-    return reading
+    elif reading.header is False:
+        return _by_place(path, model, reading, apart)
+    elif reading.names:
+        return reading
+    if not found:
+        raise BadRequest(
+            f"{path}: line 1 has none of the names of the columns that are needed: "
+            f"{some([quoted(name) for name in model.columns])}"
+        )
+    return named
 
 
-def _with_header(path: Path, reading: Reading, needed: Collection[str]) -> Reading | None:
-    """The reading by which the first line names these columns; None where there is none."""
+def _by_place(path: Path, model: KeptModel, reading: Reading, apart: Apart) -> Reading:
+    """Of a file without names: it has the columns of the study's, or all but the target."""
+    target, beside = apart
+    places = [int(n[1:]) for n in (*model.known, *target, *beside) if NUMBERED.fullmatch(n)]
+    names = reading.names or numbered(max(places, default=0))
+    without = tuple(name for name in names if name not in target)
+    width = len(first_record(path, reading))
+    for known in (names, without):
+        if width == len(known):
+            return replace(reading, names=known)
+    raise BadRequest(
+        f"{path}: line 1 has {width} values; legal: {len(names)}, as in the study's own file, "
+        f"{len(without)} without the target, or names in line 1"
+    )
+
+
+def _best_header(path: Path, reading: Reading, needed: Collection[str]) -> tuple[Reading, int]:
+    """The reading by which line 1 has the most of these names, and how many."""
+    best = replace(reading, header=True, names=()), 0
     for sign in [reading.delimiter] if reading.delimiter else DELIMITERS:
         tried = replace(reading, delimiter=sign, header=True, names=())
         try:
-            first = first_record(path, tried)
+            found = len({*needed} & {*first_record(path, tried)})
         except BadRequest as error:
             if "quote" in str(error):  # quotes may fit where another sign divides
                 continue
             raise
-        if set(needed) <= set(first):
-            return tried
-    return None
+        best = max(best, (tried, found), key=lambda each: each[1])
+    return best
 
 
 def _parquet(path: Path, model: KeptModel) -> Table:
@@ -89,8 +126,9 @@ def _parquet(path: Path, model: KeptModel) -> Table:
 
 def _texts(path: Path, reading: Reading) -> np.ndarray:
     """Of a column 'text', of the only column of a table, or of each line."""
-    if found := _with_header(path, reading, [TEXT]):
-        return read_csv(path, found)[TEXT]
+    named, found = _best_header(path, reading, [TEXT])
+    if found:
+        return read_csv(path, named)[TEXT]
     if path.name.lower().endswith(TABLES):
         table = read_csv(path, replace(reading, header=True))
         if len(table) == 1:

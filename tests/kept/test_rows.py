@@ -62,10 +62,25 @@ def test_a_file_without_names_is_read_as_the_studys_with_or_without_the_target(
     assert read(model, path, "b,a\nu,1\nv,2\n", reading, "y") == expected  # or one with them
 
 
+def test_columns_without_names_are_never_shifted(tmp_path: Path) -> None:
+    """The target is first and the last column is one that no network sees."""
+    rows = {"c2": COLUMNS["a"], "c3": COLUMNS["b"], "c4": np.array(["same"] * 40, object)}
+    model = made(tmp_path / "m", table(**rows))
+    assert model.columns == ("c2", "c3")
+    path, reading = tmp_path / "r.csv", Reading(header=False)
+    expected = {"c2": ["1"], "c3": ["u"]}
+    assert read(model, path, "yes,1,u,same\n", reading, "c1") == expected
+    assert read(model, path, "1,u,same\n", reading, "c1") == expected
+    with pytest.raises(BadRequest, match="legal: 4"):
+        read(model, path, "1,u\n", reading, "c1")
+
+
 def test_a_missing_column_is_left_to_the_reader_and_a_broken_line_is_named(
     model: KeptModel, tmp_path: Path
 ) -> None:
-    assert read(model, tmp_path / "r.csv", "a,c\n1,2\n") == {"a": ["1"]}
+    assert read(model, tmp_path / "r.csv", "a;2\n1;2\n") == {"a": ["1"]}
+    with pytest.raises(BadRequest, match="line 1 has none of the names"):
+        read(model, tmp_path / "r.csv", "1,u\n2,v\n")
     with pytest.raises(BadRequest, match="line 3"):
         read(model, tmp_path / "r.csv", "a,b\n1,2\n1,2,3\n")
 
@@ -113,3 +128,5 @@ def test_an_array_has_no_names_so_a_file_may_have_none(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     assert read(model, path, "5.5,6\n7,8\n") == {"1": ["5.5", "7"], "2": ["6", "8"]}
     assert read(model, path, "2,1\n6,5.5\n") == {"1": ["5.5"], "2": ["6"]}
+    with pytest.raises(BadRequest, match="line 1 has none"):
+        read(model, path, "a,b\n6,5.5\n")
