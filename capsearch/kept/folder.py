@@ -117,20 +117,21 @@ def about(folder: Path, version: str | None) -> dict[str, Any] | None:
         return None
     said = json.loads((folder / reader.PREPARATION).read_text())
     specs = said["description"]["columns"] if said["rows"] in ("table", "texts") else ()
+    columns = [spec["name"] for spec in specs]
     return {
         "path": str(folder),
         "manifest": _sha256(folder / reader.MANIFEST),
         "rows": said["rows"],
         "features": said["features"],
-        "columns": [spec["name"] for spec in specs],
+        "columns": columns,
         "registered": f"models:/{version}" if version else None,
-        "python": list(three_lines(str(folder), said["rows"])),
+        "python": list(three_lines(str(folder), said["rows"], columns)),
     }
 
 
 def placed(model: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The same, where the folder is now."""
-    lines = list(three_lines(str(folder), model["rows"]))
+    lines = list(three_lines(str(folder), model["rows"], model["columns"]))
     return {**model, "path": str(folder), "python": lines}
 
 

@@ -1,6 +1,7 @@
 """How people use a kept model: three lines of Python, and what its folder says of itself."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from capsearch.kept.reader import READER
@@ -10,14 +11,21 @@ LISTED = 200  # columns that are named in a README
 NEEDED = ("numpy", "scipy", "keras", "tensorflow")
 
 
-def three_lines(folder: str, rows: str) -> tuple[str, str, str]:
+def three_lines(folder: str, rows: str, columns: Iterable[str] = ()) -> tuple[str, str, str]:
     """Python that uses the model in a folder, as `rows` of its form come.
 
-    A CSV file is read as text, as capsearch reads it: 'NA' and '02100' stay what they are.
+    A CSV file is read as text, as capsearch reads it: 'NA' and '02100' stay what they are. Columns
+    that are called c1, c2 ... come from a file without names.
     """
+    named = list(columns)
+    bare = bool(named) and all(re.fullmatch("c[0-9]+", name) for name in named)
+    header, rename = (
+        ("header=None, ", '.rename(columns=lambda n: f"c{n + 1}")') if bare else ("", "")
+    )
+    frame = f'pandas.read_csv("rows.csv", {header}dtype=str, keep_default_na=False){rename}'
     imported, read = {
         "texts": ("runpy", '["A text", "Another one"]'),
-        "table": ("pandas, runpy", 'pandas.read_csv("rows.csv", dtype=str, keep_default_na=False)'),
+        "table": ("pandas, runpy", frame),
         "numbers": ("numpy, runpy", 'numpy.load("rows.npy")'),
         "sparse": ("runpy, scipy", 'scipy.sparse.load_npz("rows.npz")'),
     }[rows]
@@ -36,7 +44,7 @@ def needed() -> list[str]:
 
 def readme(rows: str, kinds: Mapping[str, str], features: int, task: Task) -> str:
     """The README of a folder. Names of columns and labels may hold anything: they are quoted."""
-    code = "\n".join(three_lines(".", rows))
+    code = "\n".join(three_lines(".", rows, kinds))
     come = {
         "texts": "A list of texts, or a table with a column `text`.",
         "table": "A table: columns by name in any order; others are ignored, values may be missing "

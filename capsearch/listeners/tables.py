@@ -71,7 +71,7 @@ def _show_model(console: Console, study: str, model: Mapping[str, Any]) -> None:
     for title, said in (("Model", near), ("Use it", f"capsearch predict {study} {rows}{there}")):
         line = f"[bold]{title:<9}[/]  {escape(plain(said))}"
         console.print(line, highlight=False, soft_wrap=True)
-    code = "\n".join(three_lines(near, model["rows"]))
+    code = "\n".join(three_lines(near, model["rows"], model["columns"]))
     console.print("or in Python:", code, sep="\n", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from capsearch.data.preparation import Preparation, Settings, transform
 from capsearch.data.text import multi_hot, vocabulary_of
 from capsearch.kept import folder as kept
 from capsearch.kept import reader
+from capsearch.kept.usage import three_lines
 from capsearch.tasks import Binary, Multiclass, Multilabel, Regression
 from tests.kept.place import TABLE, files_of, made, table, words
 
@@ -169,6 +171,22 @@ def test_a_manifest_that_is_none_or_of_another_version_is_refused(tmp_path: Path
     manifest.unlink()
     with pytest.raises(reader.Damaged, match="no kept model"):
         reader.load(folder, kept.OURS)
+
+
+def test_the_three_lines_read_a_file_as_the_study_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With names, and without: columns are c1, c2 ... then."""
+    monkeypatch.chdir(tmp_path)
+    for names, first in ((("size", "kind"), "size,kind\n"), (("c1", "c2"), "")):
+        rows = {names[0]: TABLE["size"], names[1]: TABLE["kind"]}
+        model = made(tmp_path / names[0], table(**rows))
+        lines = "".join(f"{a},{b}\n" for a, b in zip(*rows.values(), strict=True))
+        (tmp_path / "rows.csv").write_text(first + lines)
+        imported, _, last = three_lines(".", model.rows, model.columns)
+        known: dict[str, Any] = {"model": SimpleNamespace(predict=model.inputs)}
+        exec(f"{imported}\nfound = {last}", known)
+        assert same(known["found"], model.inputs(rows))
 
 
 def test_the_folder_holds_no_examples_of_values_and_says_how_it_is_used(tmp_path: Path) -> None:

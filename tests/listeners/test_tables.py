@@ -95,7 +95,7 @@ def test_the_path_of_the_report_is_one_line_whatever_its_length() -> None:
 def test_the_model_is_shown_with_the_three_lines_that_use_it(rows: str) -> None:
     """Each of them is one line, to be copied, whatever the folder's name."""
     console, path = Console(record=True, width=80, file=StringIO()), "/a/[red]'b" * 20
-    tables.show_result(console, RECORD, "r.html", {"path": path, "rows": rows})
+    tables.show_result(console, RECORD, "r.html", {"path": path, "rows": rows, "columns": []})
     lines = console.export_text().splitlines()
     code = [line.rstrip() for line in lines[-3:]]
     assert code == list(three_lines(path, rows))
