@@ -56,11 +56,8 @@ class FinalEvaluation:
     One that dies, or takes longer in one step than a training may, is replaced once.
     """
 
-    def __init__(
-        self, study: Study, source: SourceRef, data: Path, limits: Limits, deadline: Deadline
-    ) -> None:
-        """`data` is the folder of the prepared rows."""
-        self._study, self._source, self._data = study, source, data
+    def __init__(self, study: Study, source: SourceRef, limits: Limits, deadline: Deadline) -> None:
+        self._study, self._source = study, source
         self._limits, self._deadline = limits, deadline
         self._child: Child | None = None
         self._ready: Future[None] | None = None

@@ -173,8 +173,7 @@ def at_work(
     tracker = open_tracker(config.tracking, config.root, listener.warn, lambda: writer.leads)
     stack.push(closing(tracker))
     tracker.begin(study)
-    data = session.folder
-    final = FinalEvaluation(study, session.source, data, config.limits, config.deadline)
+    final = FinalEvaluation(study, session.source, config.limits, config.deadline)
     stack.push(closing(final))
     workers.start(study.engine)
     executor, rows = workers.executor, session.rows

@@ -30,7 +30,7 @@ from tests.fakes import PACKED, ApartSource, study_of, toy_data
 from tests.samples import record_of
 
 STUDY, CHOICE = study_of(), record_of().choice
-SOURCE, DATA = SourceRef({"source": "toy"}), Path("prepared")
+SOURCE = SourceRef({"source": "toy"})
 
 
 @dataclass
@@ -66,7 +66,7 @@ def evaluation(monkeypatch: pytest.MonkeyPatch) -> Evaluation:
     def made(*children: StandIn, deadline: Deadline | None = None) -> FinalEvaluation:
         waiting = list(children)
         monkeypatch.setattr(final, "Child", lambda _: waiting.pop(0))
-        return FinalEvaluation(STUDY, SOURCE, DATA, Limits(1, 60.0), deadline or Deadline())
+        return FinalEvaluation(STUDY, SOURCE, Limits(1, 60.0), deadline or Deadline())
 
     return made
 
@@ -149,7 +149,7 @@ def test_an_engine_that_is_keras_has_nothing_to_prove(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keras = replace(STUDY, engine="fit/1/cpu/1 threads")
-    evaluating = FinalEvaluation(keras, SOURCE, DATA, Limits(1), Deadline())
+    evaluating = FinalEvaluation(keras, SOURCE, Limits(1), Deadline())
     evaluating.begin_proof(CHOICE.job, tmp_path)  # starts no child
     assert evaluating.proof() is None
 
