@@ -37,6 +37,7 @@ from capsearch.tasks import Task, task_of
 
 UNSCORED = "no score was recorded; put the test rows right, and run the study again"
 PROOF_ROWS = 2_000  # of each split, at most
+PROOF_STEPS = 8  # at most: Adam makes whole steps of mere rounding, too, so it adds up
 
 
 @dataclass(frozen=True)
@@ -168,11 +169,11 @@ def get_ready(study: Study, ref: SourceRef) -> None:
 def prove(job: Job, folder: Path) -> Proof:
     """The largest difference of a row's loss between the job's engine and Keras, after one epoch.
 
-    Both start from the same weights and see the same batches of at most PROOF_ROWS rows; dropout is
-    off, for each engine draws its masks in its own way.
+    Both start from the same weights and see the same batches of at most PROOF_ROWS rows, at most
+    PROOF_STEPS of them; dropout is off, for each engine draws its masks in its own way.
     """
-    data = cache.load(folder)
-    train, validation = _part(data.train), _part(data.validation)
+    data, steps = cache.load(folder), PROOF_STEPS * job.candidate.batch_size
+    train, validation = _part(data.train, steps), _part(data.validation, PROOF_ROWS)
     small = SearchData(train, validation, data.task)
     once = replace(job, candidate=replace(job.candidate, dropout=0.0), epochs=1, patience=1)
     kinds = (engine_of(job.engine)[0], ENGINES["fit"])
@@ -234,8 +235,8 @@ def score(study: str, folder: Path, opening: Opening) -> dict[str, Any]:
     return found
 
 
-def _part(rows: Rows) -> Rows:
-    chosen = some_rows(len(rows), PROOF_ROWS)
+def _part(rows: Rows, most: int) -> Rows:
+    chosen = some_rows(len(rows), min(most, PROOF_ROWS))
     return rows.take(chosen)
 
 

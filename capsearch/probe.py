@@ -85,6 +85,7 @@ class ProbeResult(NamedTuple):
     chance: float
     reachable: float
     deviation: float = 0.0  # of a number; 0 for classes
+    figure: str = "accuracy"
 
     def accuracy(self, outcome: Outcome) -> float:
         """On the shuffled training rows, dropout off; 0 for a job that failed. Of a number R2.
@@ -148,7 +149,7 @@ def run(
         chance=seeds[0].chance,
         reachable=fmean(seed.reachable for seed in seeds),
         epochs=planned.epochs,
-        figure="R2" if seeds[0].deviation else "accuracy",
+        figure=seeds[0].figure,
         sizes=tuple(
             _memorisation(planned, position, seeds) for position in range(len(planned.candidates))
         ),
@@ -243,10 +244,10 @@ def memorise(engine: str, folder: Path, seed: Sequence[int], jobs: Sequence[Job]
     task, rows = unweighted(data.task), shuffled(data.train, seed)
     trained = lookup(engine)().train(jobs, SearchData(rows, rows, task))
     outcomes = [replace(t.outcome, val_losses=None) for t in trained]
-    deviation = task.statistics(rows.y)[1] if task.kind == "regression" else 0.0
-    return ProbeResult(
-        outcomes, len(rows), chance(task, rows.y), reachable(task, rows.x, rows.y), deviation
-    )
+    bounds = chance(task, rows.y), reachable(task, rows.x, rows.y)
+    if task.kind == "regression":
+        return ProbeResult(outcomes, len(rows), *bounds, task.statistics(rows.y)[1], "R2")
+    return ProbeResult(outcomes, len(rows), *bounds, figure=task.headline.title)
 
 
 def shuffled(rows: Rows, seed: Sequence[int]) -> Rows:

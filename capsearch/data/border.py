@@ -19,6 +19,7 @@ from capsearch.errors import BadRequest
 NUMBERS, TEXTS = "x", "text"  # the one column of rows that are no table
 LARGEST = float(np.finfo(np.float32).max)
 CHUNK = 8192  # rows that are looked at at a time
+MISSING = {"NAType", "NaTType"}  # of pandas, which this need not import
 SCALARS = str | bool | int | float | np.generic | None
 Columns = Mapping[str, Any]
 
@@ -201,11 +202,17 @@ def _bad(values: np.ndarray, missing_allowed: bool) -> np.ndarray:
 
 
 def _plain(values: Any) -> np.ndarray:
-    """As an array; one of objects for what has no shape. NumPy scalars in a list become numbers."""
+    """As an array; one of objects for what has no shape. NumPy scalars in a list become numbers.
+
+    What pandas has for a missing value becomes None.
+    """
     try:
         array = np.asarray(values)
     except Exception:  # ragged lists, and whatever a stranger's object raises
         return np.array([None], object).reshape(1, 1)[:0]
+    if array.dtype.kind == "O" and {kind.__name__ for kind in map(type, array.flat)} & MISSING:
+        flat = [None if type(v).__name__ in MISSING else v for v in array.flat]
+        array = np.array(flat, object).reshape(array.shape)
     if array.dtype.kind == "O" and array.ndim == 2 and array.size:
         try:
             return array.astype(np.float64)

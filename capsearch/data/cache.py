@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from capsearch.codec import decode
 from capsearch.data import material
 from capsearch.data.columns import leaks
 from capsearch.data.fitting import Fitted, Table, fit, from_files, table_of
@@ -80,7 +81,7 @@ def prepare(source: Source, name: str, root: Path, options: DataOptions | None =
     folder = root / f"{name}-{digest_of(asked)[:16]}"
     for _ in range(ATTEMPTS):
         if whole(folder):
-            profile = DataProfile(**json.loads((folder / PROFILE).read_text()))
+            profile = decode(DataProfile, (folder / PROFILE).read_text())
             return Prepared(folder, profile, rows_key(folder))
         _make(folder, rows, chosen)
     raise CapsearchError(f"{folder}: what was just written there cannot be read back")

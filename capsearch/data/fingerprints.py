@@ -36,9 +36,15 @@ def text_digest(text: str, label: float) -> bytes:
     return hashlib.sha256(f"{label:g}\0{text}".encode("utf-8", "surrogatepass")).digest()
 
 
-def labelled_digest(row: bytes, label: str) -> bytes:
-    """Of a row by its digest, with its label as given."""
-    return hashlib.sha256(label.encode("utf-8", "surrogatepass") + b"\0" + row).digest()
+def labelled_digest(row: bytes, label: str, header: bytes = b"") -> bytes:
+    """Of a row by its digest, with its label as given; a table's header counts, too."""
+    return hashlib.sha256(label.encode("utf-8", "surrogatepass") + b"\0" + row + header).digest()
+
+
+def header_of(columns: Mapping[str, Any]) -> bytes:
+    """32 bytes of the names and kinds of a table's columns, by which it is prepared."""
+    kinds = [f"{name}\0{columns[name].dtype.kind}" for name in sorted(columns)]
+    return hashlib.sha256("\0".join(kinds).encode("utf-8", "surrogatepass")).digest()
 
 
 def fingerprint(digests: Iterable[bytes]) -> str:

@@ -44,7 +44,7 @@ class Material:
     values: np.ndarray  # what was read of it, one row each
     splits: Mapping[str, np.ndarray]  # 'train', 'validation', 'test': row numbers, sorted
     sealed: str | None = None  # hash of a file of test rows, which was not read
-    _digests: list[bytes] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)  # of each row, without its label
 
     @cached_property
     def task(self) -> Task:
@@ -110,7 +110,7 @@ class Material:
 
     @cached_property
     def duplicates(self) -> dict[str, int]:
-        digests = self._digests
+        digests = self.digests
         return shared_keys({n: [digests[i] for i in rows] for n, rows in self.splits.items()})
 
     def _taken(self, rows: np.ndarray) -> Part:
@@ -130,9 +130,11 @@ class Material:
         if border.are_texts(self.raw.columns) and self.task.kind == "binary" and weight is None:
             texts = self.raw.columns[border.TEXTS]
             return [fingerprints.text_digest(texts[i], values[i]) for i in rows]
+        columns = self.raw.columns
+        header = b"" if border.are_numbers(columns) else fingerprints.header_of(columns)
         beside = ["" if weight is None else f"\0{float(weight[i])!r}" for i in rows]
         return [
-            fingerprints.labelled_digest(self._digests[i], text(values[i]) + more)
+            fingerprints.labelled_digest(self.digests[i], text(values[i]) + more, header)
             for i, more in zip(rows, beside, strict=True)
         ]
 
@@ -158,6 +160,7 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
     mistakes += border.wrong_values(raw.columns, _searched(splits))
     if mistakes:
         raise BadRequest(*mistakes)
+    material.task.check(material.y)  # a target that teaches nothing is refused here, too
     return material
 
 
@@ -234,7 +237,10 @@ def _too_few(material: Material) -> list[str]:
         rows = material.splits.get(name, np.array([], np.int64))
         if len(rows) < LEAST:
             has = f"{len(rows) or 'none'} of the {total:,} rows"
-            mistakes.append(f"data: the {name} split has {has}; {LEAST} are the least")
+            different = len(set(material.digests))  # equal ones stay together
+            mistakes.append(
+                f"data: the {name} split has {has} ({different:,} different); {LEAST} are the least"
+            )
         elif missing := material.target.absent(material.values[rows], name):
             mistakes.append(
                 f"data: the {name} split has {len(rows):,} of {total:,} rows, and none with the "

@@ -118,7 +118,7 @@ class TableOptions(SplitOptions):
 
     def declared(self) -> Declared:
         """What is said of the columns."""
-        beside = (*self.target, self.group, self.time, self.weight)
+        beside = (*self.target, self.group, self.time, self.weight, self.split)
         return Declared(
             kinds=self.kinds,
             null=self.null,

@@ -153,8 +153,8 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
             "their labels are: a good fit to them proves nothing."
         )
     console.print(
-        f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. Nothing "
-        f"memorised is an {probe.figure} of {figure(probe.chance)}, everything is "
+        f"\n[bold]{escape(study)}[/]: {probe.rows:,} training rows with shuffled labels. With "
+        f"nothing memorised, {probe.figure} is {figure(probe.chance)}; with everything, "
         f"{figure(probe.reachable)}.",
         highlight=False,
     )

@@ -126,6 +126,11 @@ class DataProfile:
     weighted: bool = False  # whether rows have weights of their own
     leaks: dict[str, str] | None = None  # column: why it gives the target away; None: no columns
 
+    @property
+    def counts_differ(self) -> bool:
+        """Whether some rows count more than others in a loss, for themselves or their class."""
+        return self.weighted or bool(self.task.get("class_weights"))
+
     def statistics(self, split: str) -> tuple[float, ...]:
         """Of a split's targets; of a binary task the share of the positive class."""
         return self.targets[split] if self.targets else (self.balance[split],)

@@ -85,8 +85,7 @@ def compared(record: StudyRecord) -> list[Compared]:
 
 def _tell_hits(record: StudyRecord) -> bool:
     """Whether a row's loss says whether its more probable class is the true one."""
-    task, weighted = task_in(record), record.study.data.weighted
-    return task.kind == "binary" and not task.class_weights and not weighted
+    return task_in(record).kind == "binary" and not record.study.data.counts_differ
 
 
 def _pairs(names: list[str], losses: Contrasts, wrong: Contrasts | None) -> Iterator[Compared]:

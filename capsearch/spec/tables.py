@@ -150,7 +150,7 @@ def blind_score(data: DataProfile, judge: Judge) -> float:
     statistics, task = data.statistics("validation"), task_of(data.task)
     if judge is JUDGES[LOG_LOSS]:
         return task.blind_loss_of(statistics)
-    if task.kind != "binary" or task.class_weights or data.weighted:
+    if task.kind != "binary" or data.counts_differ:
         raise BadRequest(
             "select.judge: 0-1 error and Brier score are for two classes whose rows all count "
             "alike. Legal here: 'log_loss'"
@@ -226,7 +226,10 @@ class StudySpec(Table):
         return Space(features, self.fixed(), layers, units, searched, outputs)
 
     def for_data(self, data: DataProfile, *, sparse: bool) -> Self:
-        """The same study with each setting that follows from the data filled in."""
+        """The same study with each setting that follows from the data filled in.
+
+        Raises BadRequest for what cannot be asked of such data.
+        """
         suited = {"initialization": initialization.for_rows(sparse=sparse)}
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}

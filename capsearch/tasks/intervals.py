@@ -17,11 +17,15 @@ Z95 = NormalDist().inv_cdf(0.975)
 
 
 def mean_of(values: np.ndarray) -> Interval:
-    """Of a mean over rows: normal. Of a single row both ends are the mean."""
+    """Of a mean over rows: normal. Of a single row both ends are the mean.
+
+    What is never negative has no mean below 0: few rows with one large loss among them are skewed.
+    """
     held = np.asarray(values, np.float64)
     mean = float(held.mean())
     reach = Z95 * float(held.std(ddof=1)) / sqrt(len(held)) if len(held) > 1 else 0.0
-    return Interval(mean, mean - reach, mean + reach)
+    low = mean - reach
+    return Interval(mean, max(low, 0.0) if held.min() >= 0.0 else low, mean + reach)
 
 
 def share_of(share: float, rows: float) -> Interval:

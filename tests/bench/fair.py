@@ -4,17 +4,23 @@
 12 from 3 seeds and the best 3 of these from 24, once with Keras' start and once with the one that
 suits the rows. Draws and seeds are the same for both, so where the two begin alike they end alike.
 Every cell is kept in `--store` as it is done.
+
+`hot_digits` and `hot_numbers` are what other heads are asked with: a dark or a light pixel each,
+the digit as one of ten classes (softmax) and as a number (squared error). `--draws 12` is a small
+form of all that; `--start` compares another start than the one that suits the rows, on dense tables
+too (`digits_10`, `wine`, `diabetes`).
 """
 
 import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from scipy import sparse
 from scipy.stats import ttest_ind
 
 from capsearch import initialization, reader, spec
@@ -23,14 +29,19 @@ from capsearch.data.source import Rows, SearchData, SourceRef
 from capsearch.engines.packed import PackedEngine
 from capsearch.families import dense
 from capsearch.records import Candidate, Job, digest_of
+from capsearch.tasks import Multiclass, Regression, Task
 from tests.bench.oracle import Dice
 
 NETWORKS = (
     (), (1,), (2,), (3,), (4,), (5,), (8,), (16,), (64,), (2, 4), (4, 4), (16, 16), (12, 150, 50),
 )  # fmt: skip
 TEXTS, TABLES = ("imdb", "rotten_tomatoes"), ("digits", "breast_cancer")
+HOT = ("hot_digits", "hot_numbers")  # sparse rows with other heads than one logit
+HEADS = (*HOT, "digits_10", "wine", "diabetes")
 DRAWS, AGAIN, LAST = 96, (12, 3), (3, 24)  # candidates; how many go on, from how many seeds
 WORSE = 0.003  # in loss: what no cell may exceed
+TABLE_OF = {"hot_digits": "digits", "hot_numbers": "digits", "digits_10": "digits"}
+DARK = 8  # of 16: pixels above it are 1
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Ground:
     batch: int
     epochs: int
     patience: int
+    count: int = DRAWS  # of candidates
 
     @classmethod
     def of(cls, name: str, root: Path) -> "Ground":
@@ -49,6 +61,8 @@ class Ground:
         asked = spec.read(spec.shipped()[name if name in TEXTS else "imdb"], lambda _: [])
         if name in TABLES:
             return cls(table(name), asked, 64, 60, 8)
+        if name in HEADS:
+            return cls(table_of_heads(name), asked, 64, 60, 8)
         prepared = reader.prepare(SourceRef(asked.data), root)
         training = asked.training
         batch = asked.fixed().batch_size
@@ -59,7 +73,7 @@ class Ground:
         dice = Dice(Random(f"fair {units}"))
         searched = self.asked.space_for(self.data.features).searched
         drawn = list[Candidate]()
-        for _ in range(DRAWS):
+        for _ in range(self.count):
             said = {name: reach.draw(name, dice) for name, reach in searched.items()}
             said |= {"batch_size": self.batch, "initialization": start}
             if not units:
@@ -86,6 +100,26 @@ def table(name: str) -> SearchData:
     return SearchData(Rows(x[train], y[train]), Rows(x[rest], y[rest]))
 
 
+def table_of_heads(name: str) -> SearchData:
+    """A table of scikit-learn's for several classes or a number, dense or as CSR (HOT)."""
+    from sklearn import datasets
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = getattr(datasets, f"load_{TABLE_OF.get(name, name)}")(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    train, rest = np.split(order, [int(0.6 * len(y))])
+    if name in HOT:
+        x = sparse.csr_matrix((x > DARK).astype(np.float32))
+    else:
+        x = StandardScaler().fit(x[train]).transform(x).astype(np.float32)
+    task: Task = Multiclass(tuple(map(str, range(int(y.max()) + 1))))
+    if name in ("hot_numbers", "diabetes"):
+        task = number = Regression.of(y[train])
+        y = number.standardised(y)
+    rows = Rows(x, y.astype(np.float32))
+    return SearchData(rows.take(train), rows.take(rest), task)
+
+
 def brute_force(
     ground: Ground, engine: PackedEngine, units: tuple[int, ...], start: str
 ) -> list[float]:
@@ -101,7 +135,7 @@ def brute_force(
         return found
 
     seeds = 0
-    left: Sequence[int] = range(DRAWS)
+    left: Sequence[int] = range(ground.count)
     for keep, count in ((AGAIN[0], 1), (LAST[0], AGAIN[1]), (1, LAST[1])):
         found = losses(left, range(seeds, seeds + count))
         left = sorted(left, key=lambda draw: float(np.mean(found[draw])))[:keep]
@@ -109,13 +143,13 @@ def brute_force(
     return found[left[0]]
 
 
-def compare(name: str, root: Path, store: Path, threads: int) -> list[dict[str, object]]:
+def compare(name: str, asked: argparse.Namespace) -> list[dict[str, object]]:
     """Every cell of a data set, from the store or trained now."""
-    ground, cells = Ground.of(name, root), list[dict[str, object]]()
-    engine = PackedEngine(threads=threads)
-    ours = initialization.for_rows(sparse=name in TEXTS)
+    ground = replace(Ground.of(name, asked.cache or cache.default_root()), count=asked.draws)
+    cells, engine = list[dict[str, object]](), PackedEngine(threads=asked.threads)
+    ours = asked.start or initialization.for_rows(sparse=name in (*TEXTS, *HOT))
     for units in NETWORKS:
-        path = store / f"{name}-{'-'.join(map(str, units)) or 'linear'}.json"
+        path = asked.store / f"{name}-{'-'.join(map(str, units)) or 'linear'}.json"
         if not path.is_file():
             began = time.perf_counter()
             starts = {
@@ -162,8 +196,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--store", type=Path, default=Path("fair"))
-    parser.add_argument("--data", nargs="+", default=[*TEXTS, *TABLES])
+    parser.add_argument("--data", nargs="+", default=[*TEXTS, *TABLES, *HOT])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--draws", type=int, default=DRAWS, help="candidates of a cell")
+    parser.add_argument("--start", choices=initialization.INITIALIZATIONS, default=None)
     asked = parser.parse_args()
     asked.store.mkdir(parents=True, exist_ok=True)
     print(
@@ -171,7 +207,7 @@ def main() -> None:
     )
     cells = list[dict[str, object]]()
     for name in asked.data:
-        cells += compare(name, asked.cache or cache.default_root(), asked.store, asked.threads)
+        cells += compare(name, asked)
     pairs = [read(cell) for cell in cells]
     worst = max(float(ours.mean() - keras.mean()) for keras, ours, _ in pairs)
     worse = sum(ours.mean() - keras.mean() > WORSE for keras, ours, _ in pairs)

@@ -74,3 +74,13 @@ def test_an_override_is_checked_like_the_file(tmp_path: Path) -> None:
         written.replace("trials = 96", "trials = 12").replace("rungs = 8", "rungs = 3")
     )
     assert spec.read(tmp_path / "mine.toml", lambda _: []).identity == asked.identity
+
+
+def test_a_command_for_another_folder_names_files_absolutely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere = [overrides.placed(each) for each in ("data.path=b c.csv", "search.trials=12")]
+    monkeypatch.chdir("/")
+    assert said(*elsewhere)["data"]["path"] == str(tmp_path / "b c.csv")
+    assert elsewhere[1] == "search.trials=12"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -173,6 +174,20 @@ def test_rows_as_lists_of_numpy_scalars_are_numbers() -> None:
     rows = [[np.float32(a), int(b * 9), float(c)] for a, b, c in X]
     found = material.read(Given(raw(columns={"x": rows})), "given", SplitOptions())
     assert found.raw.columns["x"].shape == (100, 3)
+
+
+def test_frames_of_pandas_are_columns_and_its_missing_values_are_missing() -> None:
+    frame = pd.DataFrame({
+        "a": pd.array([1, None] * 50, "Int64"), "b": pd.Categorical(["u", "v"] * 50),
+        "c": pd.array(["s", None] * 50, "string"), "d": pd.array([True, None] * 50, "boolean"),
+    })  # fmt: skip
+    given = raw(columns=dict(frame.items()), split=PARTS)
+    found = material.read(Given(given), "given", SplitOptions())
+    assert [bool(pd.isna(found.raw.columns[name][1])) for name in "abcd"] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    assert "missing in 50" in " ".join(mistakes(raw(target=frame["a"])))
+    assert "group must not be missing" in " ".join(mistakes(raw(group=frame["c"])))
 
 
 HOSTILE = "<script>\x1b[2J\n=cmd()[bold]\u202e"

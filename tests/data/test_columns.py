@@ -47,6 +47,8 @@ def settled(values: Sequence[Any], choice: int = 0, name: str = "x") -> Column:
     said = doubt(values, name).lines[choice]
     data = tomllib.loads(said)
     found = seen(values, name, **data)
+    if isinstance(found, Doubt):  # commas first, then what is no number
+        found = seen(values, name, **data, **tomllib.loads(found.lines[0]))
     assert isinstance(found, Column), found
     return found
 
@@ -114,6 +116,11 @@ def test_categories_that_differ_by_case_are_told() -> None:
         (["1,234", "5,678"], ['decimal.x = ","', 'thousands.x = ","', 'kinds.x = "category"']),
         (["1.234,5", "2"], ['decimal.x = ","\nthousands.x = "."', 'kinds.x = "category"']),
         (["1 234", "5 678 901"], ['thousands.x = " "', 'kinds.x = "category"']),
+        (
+            [f"{n}.{n * 37 % 1000:03}" for n in range(1, 60)] + ["900"],
+            ['thousands.x = "."\ndecimal.x = ","', 'kinds.x = "number"'],
+        ),
+        ([f"{n},5" for n in range(20)] + ["n/a"] * 9, ['decimal.x = ","', 'kinds.x = "category"']),
         (["5%", "10%"], ['units.x = "%"', 'kinds.x = "category"']),
         (["$5", "-$1,200.50"], ['units.x = "$"\nthousands.x = ","', 'kinds.x = "category"']),
         (["3 kg", "4 kg"], ['units.x = "kg"', 'kinds.x = "category"']),
@@ -148,6 +155,12 @@ def test_the_five_commonest_values_that_do_not_fit_are_named_with_their_counts()
     assert '"g" (7 times), "f" (6 times), "e" (5 times), "d" (4 times), "c" (3 times)' in said
     assert "2 others" in said
     assert "1,000 of 1,028" in said
+
+
+def test_what_was_said_to_be_missing_stays_so_in_the_next_answer() -> None:
+    values = [*MIXED, "?", "-9999"]
+    assert 'null.x = ["?"]' in doubt(values).lines
+    assert 'null.x = ["?", "-9999"]' in doubt(values, null={"x": ["?"]}).lines
 
 
 def test_a_percentage_beside_a_share_is_never_one_scale() -> None:
@@ -223,6 +236,11 @@ def test_every_doubt_and_every_unknown_name_is_one_error() -> None:
 )
 def test_a_declared_kind_must_fit_every_value(values: list[str], declared: str, bad: str) -> None:
     assert bad in doubt(values, kinds={"x": declared}).said
+
+
+@pytest.mark.parametrize("form", ["{:.4f}", "0.{:.0f}12", "{:.2f}", "{:g}"])
+def test_decimals_of_another_length_are_decimals(form: str) -> None:
+    assert kind([form.format(n * 1.371) for n in range(1, 60)]) == "number"
 
 
 def test_declared_kinds_end_every_question() -> None:
@@ -313,3 +331,12 @@ def test_any_column_ends_in_a_kind_that_can_be_prepared_or_in_a_doubt_that_a_lin
         x = prepared.transform(table)["x"]
         dense = x if isinstance(x, np.ndarray) else x.toarray()
         assert np.isfinite(dense).all()
+
+
+def test_columns_that_no_network_sees_may_be_spoken_of() -> None:
+    """The target's word for a missing label is said in the same place."""
+    said = {"null": {"y": ["?"], "w": ["-"]}, "formats": {"day": "%d/%m/%Y"}}
+    options = check(
+        TableOptions, {"path": "t.csv", "target": "y", "weight": "w", "time": "day", **said}
+    )
+    assert columns_of({"x": texts(["1", "2"])}, options.declared())

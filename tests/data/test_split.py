@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from capsearch.data.fingerprints import fingerprint, row_digests, text_digest
+from capsearch.data.fingerprints import fingerprint, header_of, row_digests, text_digest
 from capsearch.data.split import shared_keys, split_by_time, split_rows
 
 SHARES = {"validation": 0.2, "test": 0.2}
@@ -151,3 +151,13 @@ def test_what_is_missing_is_equal_and_no_text_is_taken_for_another() -> None:
     assert len(set(row_digests(split))) == 2
     stamps = {"a": np.array(["2026-01-02", "NaT"], "M8[s]"), "b": np.array([np.nan, np.nan])}
     assert len(set(row_digests(stamps))) == 2
+
+
+def test_the_names_and_kinds_of_columns_tell_tables_apart() -> None:
+    ones = np.ones(3)
+    headers = [
+        header_of({"a": ones, "b": ones}), header_of({"a": ones, "c": ones}),
+        header_of({"a": ones, "b": ones.astype(int)}),
+    ]  # fmt: skip
+    assert len(set(headers)) == 3
+    assert header_of({"b": ones, "a": ones}) == headers[0]

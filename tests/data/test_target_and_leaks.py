@@ -135,6 +135,8 @@ def test_columns_that_say_the_same_are_grouped() -> None:
     words = {"S": "Southampton", "C": "Cherbourg", "Q": "Queenstown"}
     made, columns = table(short=short, long=texts([words[each] for each in short]), other=LABELS)
     assert say_the_same(made, columns) == [("short", "long")]
+    made, columns = table(one=RNG.normal(size=ROWS), two=RNG.normal(size=ROWS))
+    assert say_the_same(made, columns) == []  # every value is another one in all of them
 
 
 def test_no_label_at_all_gives_nothing_away() -> None:

@@ -219,3 +219,47 @@ def test_an_mlflow_server_cannot_have_files_written_on_this_machine(
     assert list(tmp_path.iterdir()) == []
     (warning,) = told
     assert "which would be on this machine" in warning
+
+
+MARKUP = "<script>alert(1)</script>[bold]=cmd()"
+TABLE = f"""
+[data]
+source = "csv"
+path = "rows.csv"
+target = '{MARKUP}'
+null = {{ '{MARKUP} //../x' = "?" }}
+[space]
+layers = {{ low = 0, high = 1 }}
+units = {{ low = 1, high = 4 }}
+[training]
+epochs = 2
+batch_size = 32
+[search]
+trials = 4
+rungs = 2
+[select]
+replicates = 2
+"""
+
+
+@pytest.mark.integration
+def test_hostile_names_and_labels_are_text_wherever_they_are_shown(place: Place) -> None:
+    rows = [f"{i / 7:.3f},{'=cmd()' if i % 3 else '<b>x'},{MARKUP if i % 2 else '@SUM(1)'}"
+            for i in range(300)]  # fmt: skip
+    head = f"{MARKUP} //../x,+b,{MARKUP}"
+    (place.folder / "rows.csv").write_text("\n".join([head, *rows]))
+    (place.folder / "hostile.toml").write_text(TABLE)
+    shown = place.run("data", "hostile")
+    assert shown.code == 0
+    assert MARKUP[:20] in shown.err.replace(" ", "")
+    ended = place.run("study", "hostile", "--json", seconds=300)
+    assert ended.code == 0, ended.raw
+    assert "\x1b" not in ended.raw + shown.raw
+    document = json.loads(ended.out)
+    page = Path(document["report"]).read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert document["tracking"]["run_id"]
+    assert place.rows("mlflow.db", "SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
+    keys = place.rows("mlflow.db", "SELECT key FROM params WHERE key LIKE 'data.null%'")
+    assert [key for (key,) in keys] == ["data.null._script_alert_1___script__bold__cmd__ __.._x"]

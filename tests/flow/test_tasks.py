@@ -16,67 +16,44 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 
 SOURCE = '''
-"""Tables of scikit-learn and made ones, each for a task: 60% to train, 20% to validate and test."""
+"""Tables of scikit-learn and made ones, each for a task."""
 import numpy as np
-from capsearch.data.source import Rows, SearchData
-from capsearch.records import DataProfile, digest_of
-from capsearch.tasks import Binary, Multiclass, Multilabel, Regression
+from capsearch.data.source import RawData
+
+WINES = np.array(["Barolo <b>", "Grignolino", "Barbera"])
 
 
 def table(name):
     from sklearn import datasets
 
     if name in ("wine", "diabetes"):
-        return getattr(datasets, f"load_{name}")(return_X_y=True)
+        x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+        return x, WINES[y].astype(object) if name == "wine" else y
     rng = np.random.default_rng(5)
     x = rng.normal(size=(600, 6))
     raw = x @ rng.normal(size=(6, 3)) + 0.5 * rng.normal(size=(600, 3))
-    return x, (raw > 0) if name == "labels" else (raw[:, 0] > np.quantile(raw[:, 0], 0.85))
-
-
-def task_of(name, train):
-    if name == "wine":
-        return Multiclass(("Barolo <b>", "Grignolino", "Barbera"))
     if name == "labels":
-        return Multilabel(("warm", "dry & cold", "=cmd()"))
-    return Regression.of(train) if name == "diabetes" else Binary(("legal", "fraud"))
+        return x, (raw > 0).astype(int)
+    rare = raw[:, 0] > np.quantile(raw[:, 0], 0.85)
+    return x, np.where(rare, "fraud", "legal").astype(object)
 
 
 class Source:
     def __init__(self, options):
         self.name = options["table"]
-        x, y = table(self.name)
-        order = np.random.default_rng(0).permutation(len(y))
-        parts = np.split(order, [len(y) * 6 // 10, len(y) * 8 // 10])
-        train = parts[0]
-        self.task = task_of(self.name, y[train])
-        x = ((x - x[train].mean(axis=0)) / x[train].std(axis=0)).astype(np.float32)
-        given = self.task.standardised(y) if self.name == "diabetes" else y.astype(np.float32)
-        rows = Rows(x, given)
-        self.splits = dict(zip(("train", "validation", "test"), map(rows.take, parts)))
 
     def identity(self):
-        return digest_of(["tables", self.name])
+        return f"tables {self.name}"
 
-    def search_data(self):
-        return SearchData(self.splits["train"], self.splits["validation"], self.task)
-
-    def test_data(self):
-        return self.splits["test"]
-
-    def profile(self):
-        sizes = {name: len(rows) for name, rows in self.splits.items()}
-        targets = {name: self.task.statistics(rows.y) for name, rows in self.splits.items()}
-        shared = dict.fromkeys(("train/validation", "train/test", "validation/test"), 0)
-        prints = {name: digest_of([self.name, name]) for name in sizes}
-        return DataProfile(
-            self.name, self.splits["train"].x.shape[1], sizes, {}, shared, prints, targets=targets
-        )
+    def read(self):
+        x, target = table(self.name)
+        return RawData({"x": x}, target)
 '''
 STUDY = """
 [data]
 source = "tables"
 table = "{name}"
+{said}
 [space]
 layers = {{ low = 0, high = 1 }}
 units = {{ low = 1, high = 16, log = true }}
@@ -94,15 +71,20 @@ replicates = 3
 name = "original"
 units = [16]
 """
-TABLES = ("wine", "diabetes", "labels", "fraud")
+TABLES = {  # and what [data] says of each
+    "wine": 'task = "multiclass"',
+    "diabetes": 'task = "regression"',
+    "labels": 'task = "multilabel"\nlabels = ["warm", "dry & cold", "=cmd()"]',
+    "fraud": 'labels = ["legal", "fraud"]',
+}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the studies, and the package of the source as pip would install it."""
     folder = tmp_path_factory.mktemp("tasks")
-    for name in TABLES:
-        (folder / f"{name}.toml").write_text(STUDY.format(name=name))
+    for name, said in TABLES.items():
+        (folder / f"{name}.toml").write_text(STUDY.format(name=name, said=said))
     info = folder / "site" / "tables-1.0.dist-info"
     info.mkdir(parents=True)
     (folder / "site" / "some_tables.py").write_text(SOURCE)
@@ -266,7 +248,8 @@ def test_a_probe_speaks_of_what_is_learned(
     name, _, _, _ = done
     ended = capsearch(home, "probe", name, "--seeds", "1", "--epochs", "16", "--json")
     document = strict(ended.stdout)
-    assert document["figure"] == ("R2" if name == "diabetes" else "accuracy")
+    figures = {"diabetes": "R2", "labels": "label accuracy"}
+    assert document["figure"] == figures.get(name, "accuracy")
     assert all(0.0 <= share <= 1.0 for size in document["sizes"] for share in size["learned"])
     assert document["reachable"] == 1.0
 

@@ -166,7 +166,11 @@ def test_the_best_of_every_rung_race_and_so_does_whatever_beats_all_smaller_ones
     raced = contenders(trials[::-1], 2)
     assert [t.candidate.units for t in raced] == [(3,), (2,), (1,), (5,)]
     assert next(t.outcome.val_loss for t in raced if t.outcome) == 0.40
-    assert contenders(trials + race(trials[5], 0.1), 2) == contenders(trials, 2)
+    first = race(trials[2], 0.44) + race(trials[1], 0.43) + race(trials[5], 0.1)
+    on = contenders(trials + first, 1)  # by the race, and nobody who was not in it
+    assert [t.candidate.units for t in on] == [(2,), (5,)]
+    last = race(trials[1], 0.43, 0.43) + race(trials[5], 0.1, 0.1) + race(trials[2], 0.1)
+    assert {t.candidate.units for t in frontier(trials + last)} == {(2,), (5,)}
 
 
 def test_who_has_raced_is_judged_by_the_race_and_not_by_its_lucky_trial() -> None:

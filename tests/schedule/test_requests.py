@@ -35,7 +35,7 @@ def test_the_command_is_word_for_word_the_one_intended(
     request = request_of(
         study=f"/{name}.toml", name=name, program=f"/{program}", root=f"/{root}",
         storage=f"postgresql:///{storage}", tracking=f"http://{tracking}", deadline="45m",
-        machines=machines,
+        machines=machines, overrides=(f"data.target={name}",),
     )  # fmt: skip
     try:
         text = render(form, request)
@@ -51,7 +51,7 @@ def test_the_command_is_word_for_word_the_one_intended(
         "--log-format", "json", "--if-changed", *([] if form == "cron" else ["--wait"]),
         *(["--dask", "tcp://127.0.0.1:8786", "--threads", "1"] if machines > 1 else
           ["--threads", "2"] if form in ("kubernetes", "slurm") else []), "--deadline", "45m",
-        *([] if kubernetes else [f"--root=/{root}"]), f"--storage=postgresql:///{storage}",
+        f"--override=data.target={name}", *([] if kubernetes else [f"--root=/{root}"]), f"--storage=postgresql:///{storage}",
         f"--tracking-uri=http://{tracking}",
     ]  # fmt: skip
     assert found[: len(wanted)] == wanted

@@ -161,3 +161,11 @@ def test_no_other_threshold_serves_both_classes_better(seed: int) -> None:
 
     chosen = both(threshold_of(p, y))
     assert all(both(cut) <= chosen + 1e-9 for cut in np.linspace(0, 1, 201))
+
+
+def test_what_is_never_negative_has_no_mean_below_zero() -> None:
+    """By hand, 0, 0 and 3: mean 1, deviation sqrt(3), reach 1.96: 0 to 2.96, and not -0.96."""
+    skewed = mean_of(np.array([0.0, 0.0, 3.0]))
+    assert (skewed.value, skewed.low) == (1.0, 0.0)
+    assert skewed.high == pytest.approx(2.96, abs=1e-3)
+    assert mean_of(np.array([-1.0, 1.0, 3.0])).low < 0.0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from capsearch.errors import BadRequest
 from capsearch.randomness import halves
 from capsearch.records import Interval, Outcome, StudyRecord, TestScore
 from capsearch.report import facts
@@ -18,6 +19,7 @@ from capsearch.tasks import BINARY, Binary, Multiclass, Multilabel, Regression, 
 from capsearch.tasks.base import number
 from capsearch.tasks.words import cut_at, score_of, target_cells, target_columns, with_ends
 from capsearch.validation import JudgingRows
+from tests.fakes import spec_of
 from tests.samples import record_of
 
 THREE = Multiclass(("red", "green", "<blue>"))
@@ -114,7 +116,7 @@ def test_cs002_a_linear_model_of_several_classes_may_have_smaller_neighbours() -
 def test_cs016_says_what_a_network_does_that_learned_nothing() -> None:
     answer = CHECKS["CS016"](about(HOUSES, *[(200.0, 50.0)] * 3))
     assert answer.status == "ok"
-    assert "always predicting the mean gives a loss of 1.0000" in answer.sentence
+    assert "always predicting the mean gives a validation loss of 1.0000" in answer.sentence
 
 
 def test_two_networks_are_compared_in_accuracy_only_where_losses_tell_it() -> None:
@@ -197,3 +199,18 @@ def test_metrics_are_of_the_rows_that_judge_and_of_every_seed() -> None:
 def test_outputs_of_several_classes_are_read_row_by_row() -> None:
     rows = JudgingRows.of(Multilabel(("a", "b")), np.zeros((4, 2), np.float32), "all")
     assert rows.outputs(np.arange(8, dtype=np.float32)).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+@pytest.mark.parametrize("task", [THREE, HOUSES, Binary(class_weights=(1.0, 2.0))])
+def test_a_judge_that_needs_two_classes_without_weights_is_refused_elsewhere(task: Task) -> None:
+    statistics = task.statistics(np.array([0.0, 1.0, 1.0]))
+    data = about(task, *[statistics] * 3).study.data
+    asked = spec_of(select={"replicates": 2, "judge": "error"})
+    with pytest.raises(BadRequest, match=r"select\.judge.*log_loss"):
+        asked.for_data(data, sparse=False)
+    assert spec_of().for_data(data, sparse=False).select.margin
+
+
+def test_the_default_margin_is_a_share_of_the_blind_loss() -> None:
+    data = about(HOUSES, (200.0, 50.0), (200.0, 75.0), (200.0, 50.0)).study.data
+    assert spec_of().for_data(data, sparse=False).select.margin == pytest.approx(0.015 * 2.25, 1e-2)

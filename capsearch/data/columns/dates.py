@@ -5,7 +5,7 @@ from itertools import islice
 
 from capsearch.data.columns.declared import Column, Declared
 from capsearch.data.columns.doubt import Doubt, drop_line, line, worst
-from capsearch.data.columns.values import ALMOST, Values
+from capsearch.data.columns.values import Values, almost
 from capsearch.data.preparation.transform import ISO, ISO_ZONE, date_pattern, parse_date
 
 DAYS = (
@@ -66,7 +66,7 @@ def _nearly(values: Values, read: dict[str, dict[str, int]]) -> Doubt | None:
         said = f"values are dates in two formats, {order[0]} and {both}: {worst(misfits)}"
         return Doubt(name, said, (drop_line(name), line("kinds", name, "category")))
     fitting = values.known - sum(misfits.values())
-    if fitting < ALMOST * values.known and not (len(misfits) <= 5 and len(best) > 2 * len(misfits)):
+    if not almost(fitting, values.known, len(best), len(misfits)):
         return None
     said = f"{fitting:,} of {values.known:,} values are dates ({order[0]}), but not "
     lines = [line("kinds", name, "category"), drop_line(name)]

@@ -37,7 +37,7 @@ def leaks(table: Table, columns: Sequence[Column], target: np.ndarray) -> list[L
         columns: What they are; the target is none of them.
         target: Labels, shape (rows,): float numbers for a regression, else anything.
     """
-    rows = _some(np.arange(len(target)))
+    rows = some_rows(np.arange(len(target)))
     scored = scores(table, columns, target)
     texts = np.array([as_text(value) for value in target[rows]], object)
     found = list[Leak]()
@@ -58,7 +58,7 @@ def leaks(table: Table, columns: Sequence[Column], target: np.ndarray) -> list[L
 
 def scores(table: Table, columns: Sequence[Column], target: np.ndarray) -> dict[str, float]:
     """What each column predicts by itself: 1 is everything, 0 is nothing."""
-    known = _some(np.flatnonzero([as_text(value) != "" for value in target]))
+    known = some_rows(np.flatnonzero([as_text(value) != "" for value in target]))
     if len(known) < LEAST:
         return {}
     y = _labels(target[known])
@@ -96,18 +96,24 @@ def adds_up(
 
 
 def say_the_same(table: Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:
-    """Columns whose values go together one to one in every row, in groups: 'class' is 'pclass'."""
+    """Columns whose values go together one to one in every row, in groups: 'class' is 'pclass'.
+
+    Where most values differ from row to row, that says nothing.
+    """
     groups: dict[bytes, list[str]] = {}
     for column in columns:
-        if column.used and column.kind != "text" and len(table[column.name]) >= LEAST:
-            rows = _some(np.arange(len(table[column.name])))
-            texts = np.array([as_text(value) for value in table[column.name][rows]])
-            _, first, place = np.unique(texts, return_index=True, return_inverse=True)
+        if not column.used or column.kind == "text" or len(table[column.name]) < LEAST:
+            continue
+        values = table[column.name][some_rows(np.arange(len(table[column.name])))]
+        if values.dtype.kind not in "iufM":
+            values = np.array([as_text(value) for value in values])
+        different, first, place = np.unique(values, return_index=True, return_inverse=True)
+        if 2 * len(different) <= len(values):
             groups.setdefault(first[place].astype(np.int64).tobytes(), []).append(column.name)
     return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
-def _some(rows: np.ndarray) -> np.ndarray:
+def some_rows(rows: np.ndarray) -> np.ndarray:
     """All row numbers, or as many as tell: a draw that is the same for every column."""
     if len(rows) <= ENOUGH:
         return rows

@@ -8,7 +8,7 @@ from capsearch.data.columns.declared import Column, Declared
 from capsearch.data.columns.doubt import Doubt
 from capsearch.data.columns.oddities import few_note, is_sentinel, sentinel_doubt, zero_note
 from capsearch.data.columns.values import Values
-from capsearch.data.columns.writing import misfits_doubt, some_without_unit
+from capsearch.data.columns.writing import misfits_doubt, points_doubt, some_without_unit
 from capsearch.data.preparation.transform import parse_number
 
 
@@ -21,6 +21,7 @@ def number_column(values: Values, declared: Declared) -> Column | Doubt | None:
         return misfits_doubt(values, spec, numbers)
     found = (
         some_without_unit(values, spec["unit"])
+        or points_doubt(values, spec)
         or whole_numbers(values, declared)
         or _sentinel(values, numbers)
     )
@@ -43,7 +44,7 @@ def _sentinel(values: Values, numbers: Mapping[str, float]) -> Doubt | None:
         if rest and is_sentinel(end, rest[0], rest[-1]):
             texts = [text for text, number in numbers.items() if number == end]
             count = sum(values.counts[text] for text in texts)
-            return sentinel_doubt(values.name, texts, count, rest[0], rest[-1])
+            return sentinel_doubt(values.name, values.null, texts, count, (rest[0], rest[-1]))
     return None
 
 
@@ -54,5 +55,5 @@ def _described(values: Values, spec: dict[str, Any], numbers: Mapping[str, float
     count = sum(values.counts[text] for text in zeros)
     whole = all(number.is_integer() for number in different)
     note = few_note(values.name, len(different), whole=whole)
-    note = note or zero_note(values.name, zeros, count, different)
+    note = note or zero_note(values.name, values.null, zeros, count, different)
     return values.column("number", why, note=note, **spec)

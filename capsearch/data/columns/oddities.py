@@ -1,5 +1,7 @@
 """Numbers that may stand for something else: a missing value, or a code."""
 
+from collections.abc import Sequence
+
 from capsearch.data.columns.doubt import Doubt, line, times
 from capsearch.data.columns.values import ENOUGH
 
@@ -13,12 +15,15 @@ def is_sentinel(end: float, low: float, high: float) -> bool:
     return abs(end) in SENTINELS and abs(end) >= 9.0 and gap > max(high - low, 1.0)
 
 
-def sentinel_doubt(name: str, texts: list[str], count: int, low: float, high: float) -> Doubt:
+def sentinel_doubt(
+    name: str, null: Sequence[str], texts: list[str], count: int, rest: tuple[float, float]
+) -> Doubt:
+    """`rest`: the ends of all other values."""
     said = (
-        f"{texts[0]} ({times(count)}) is far from all other values ({low:g} to {high:g}) and may "
-        "stand for a missing one"
+        f"{texts[0]} ({times(count)}) is far from all other values ({rest[0]:g} to {rest[1]:g}) "
+        "and may stand for a missing one"
     )
-    return Doubt(name, said, (line("null", name, texts), line("kinds", name, "number")))
+    return Doubt(name, said, (line("null", name, [*null, *texts]), line("kinds", name, "number")))
 
 
 def few_note(name: str, different: int, *, whole: bool) -> str:
@@ -28,7 +33,9 @@ def few_note(name: str, different: int, *, whole: bool) -> str:
     return f"only {different} values: {line('kinds', name, 'category')} if they are codes"
 
 
-def zero_note(name: str, texts: list[str], zeros: int, different: list[float]) -> str:
+def zero_note(
+    name: str, null: Sequence[str], texts: list[str], zeros: int, different: list[float]
+) -> str:
     """Zeros far below everything else may be missing values."""
     rest = [number for number in different if number != 0.0]
     if not zeros or len(rest) < ENOUGH or rest[0] < 0.0:
@@ -38,5 +45,5 @@ def zero_note(name: str, texts: list[str], zeros: int, different: list[float]) -
         return ""
     return (
         f"0 ({times(zeros)}) is far below the rest, most of it from {low:g}: "
-        f"{line('null', name, texts)} if it means missing"
+        f"{line('null', name, [*null, *texts])} if it means missing"
     )

@@ -75,5 +75,6 @@ def _other(
         rest = known[known != end]
         ends = float(rest.min()), float(rest.max())
         if is_sentinel(end, *ends):
-            return sentinel_doubt(name, [as_text(end)], int(np.sum(known == end)), *ends)
+            count = int(np.sum(known == end))
+            return sentinel_doubt(name, declared.null_of(name), [as_text(end)], count, ends)
     return None

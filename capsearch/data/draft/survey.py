@@ -10,7 +10,7 @@ import numpy as np
 from capsearch.data.columns.declared import Column, Declared
 from capsearch.data.columns.doubt import Doubt
 from capsearch.data.columns.ladder import look
-from capsearch.data.columns.leaks import adds_up, leaks, say_the_same, scores
+from capsearch.data.columns.leaks import adds_up, leaks, say_the_same, scores, some_rows
 from capsearch.data.columns.target import Target, target_of
 from capsearch.data.draft.opening import Question, open_file
 from capsearch.data.preparation import Preparation
@@ -114,7 +114,7 @@ def _given_away(
     answer: Target,
 ) -> tuple[dict[str, str], list[str]]:
     """Columns to leave out with their reasons, and sentences about others that come near."""
-    known = np.array([as_text(label) != "" for label in labels], bool)
+    known = some_rows(np.flatnonzero([as_text(label) != "" for label in labels]))
     rows = {name: values[known] for name, values in table.items()}
     y = labels[known]
     remarks = list[str]()

@@ -121,7 +121,7 @@ def surprise(record: StudyRecord) -> Answer:
     if test is None:
         return not_applicable(_untested(record))
     chosen = by_log_loss(record, record.choice.selected)
-    error = hypot(chosen.se, (test.loss_high - test.loss_low) / (2.0 * Z95))
+    error = hypot(chosen.se, (test.loss_high - test.loss) / Z95)  # its low end stops at 0
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"
     if abs(apart) > Z95 * error:

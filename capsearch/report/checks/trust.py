@@ -51,7 +51,7 @@ def same_as_keras(record: StudyRecord) -> Answer:
     if proof.difference is None:
         return warning(f"the engine could not be compared with Keras: {proof.reason}")
     said = (
-        f"trained for one epoch from the same weights, the engine and Keras differ by at most "
+        f"trained for a few steps from the same weights, the engine and Keras differ by at most "
         f"{proof.difference:.2g} in the loss of any of {proof.rows:,} validation rows"
     )
     return warning(said) if proof.difference > ROUNDING else ok(said)
