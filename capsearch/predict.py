@@ -97,7 +97,8 @@ def _why_none(row: StudyRow, root: Path) -> str:
             f"{place} was kept by an earlier version of capsearch, without what turns raw rows "
             "into numbers. Ask again under another name"
         )
-    if row.document is not None and row.document["test"] is None:
+    held = row.document is not None and row.document["test"] is None
+    if held and "test" in row.profile.fingerprints:
         return f"its test split is still sealed: `capsearch test {row.name}` keeps the model"
     return f"there is no model in {place}. Were results moved? Name their folder with --root"
 
