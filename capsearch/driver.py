@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalEvaluation, FinalTask
+from capsearch.kept.folder import about, as_mlflow
 from capsearch.listeners.base import Listener
 from capsearch.records import Candidate, Decision, Trial, failures
 from capsearch.report.document import document
@@ -219,10 +220,9 @@ class Driver:
         self.listener.phase("report")
         record = session.record()
         files = write(record, session.reports, None)
-        tracking = None
+        tracking, folder = None, session.model_folder(record.choice.key)
         if record.complete:
-            model = session.model_folder(record.choice.key) / "mlflow"
-            tracking = self.tracker.finish(record, files.page, files.figures, model)
+            tracking = self.tracker.finish(record, files.page, files.figures, as_mlflow(folder))
             files = write(record, session.reports, tracking)
             if tracking is None or self.tracker.missing:
                 self.listener.warn(
@@ -230,7 +230,8 @@ class Driver:
                     "up for it"
                 )
         whole = tracking if not self.tracker.missing else None
-        self.writer.finish(document(record, tracking, files.page), whole)
+        model = about(folder, tracking.model_version if tracking else None)
+        self.writer.finish(document(record, tracking, files.page, model), whole)
 
     def _told(self, trial: Trial) -> None:
         self.tracker.log(trial)

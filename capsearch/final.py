@@ -6,14 +6,14 @@ runs the study again goes on from there. The child never hears of the storage: i
 a password.
 """
 
-import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from math import isclose, isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +26,15 @@ from capsearch.engines.child import Child, ChildFailed, lookup
 from capsearch.engines.registry import ENGINES, engine_of
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.executors.base import Limits
+from capsearch.kept import folder as kept
+from capsearch.kept import reader
+from capsearch.kept.usage import needed
 from capsearch.randomness import some_rows
 from capsearch.records import Choice, Job, Opening, Proof, Study
 from capsearch.scoring import summary
 from capsearch.storage import StudyWriter
-from capsearch.tasks import HALF, Task, task_of
+from capsearch.tasks import Task, task_of
 
-if TYPE_CHECKING:
-    import keras
-
-MODEL, TASK = "model.keras", "task.json"  # the second: what it predicts, and from where on
-BATCH = 1024  # rows that are made dense at a time
 UNSCORED = "no score was recorded; put the test rows right, and run the study again"
 PROOF_ROWS = 2_000  # of each split, at most
 PROOF_STEPS = 8  # at most: Adam makes whole steps of mere rounding, too, so it adds up
@@ -59,11 +57,8 @@ class FinalEvaluation:
     One that dies, or takes longer in one step than a training may, is replaced once.
     """
 
-    def __init__(
-        self, study: Study, source: SourceRef, data: Path, limits: Limits, deadline: Deadline
-    ) -> None:
-        """`data` is the folder of the prepared rows."""
-        self._study, self._source, self._data = study, source, data
+    def __init__(self, study: Study, source: SourceRef, limits: Limits, deadline: Deadline) -> None:
+        self._study, self._source = study, source
         self._limits, self._deadline = limits, deadline
         self._child: Child | None = None
         self._ready: Future[None] | None = None
@@ -107,7 +102,7 @@ class FinalEvaluation:
 
         Raises CapsearchError when the weights do not give the loss that they gave as a replicate.
         """
-        if not (task.folder / MODEL).is_file():
+        if not kept.kept(task.folder):
             self._twice("capsearch.final:keep_model", task)
 
     def score(self, opening: Opening, folder: Path, writer: StudyWriter) -> None:
@@ -116,8 +111,7 @@ class FinalEvaluation:
         Raises BadRequest when the test rows cannot be scored: nothing is recorded, and the same
         choice may be scored later.
         """
-        asked = (self._study.key, folder, self._data, opening)
-        writer.record(self._twice("capsearch.final:score", *asked))
+        writer.record(self._twice("capsearch.final:score", self._study.key, folder, opening))
 
     def close(self) -> None:
         if self._child is not None:
@@ -193,22 +187,23 @@ def prove(job: Job, folder: Path) -> Proof:
 
 
 def keep_model(task: FinalTask) -> None:
-    """Put the chosen model into the folder in one step, once its validation loss is as before."""
+    """Put the chosen model into its folder in one step, once its validation loss is as before."""
     from capsearch.families.dense import exported  # the child alone has TensorFlow
-    from capsearch.tracking.model import package_model
+    from capsearch.tracking.model import package
 
-    data = cache.load(task.data)
+    data, form = cache.load(task.data), kept.Form.of(cache.preparation(task.data))
     model = exported(task.choice.selected.candidate, data.features, task.weights, data.task)
-    _check_same(task.choice, model, data)
     task.folder.parent.mkdir(parents=True, exist_ok=True)
     for left in task.folder.parent.glob(".making-*"):  # by one that was killed
         shutil.rmtree(left, ignore_errors=True)
     making = Path(tempfile.mkdtemp(dir=task.folder.parent, prefix=".making-"))
     try:
-        model.save(making / MODEL)
-        told = {"task": data.task.describe(), "threshold": task.threshold}
-        (making / TASK).write_text(json.dumps(told, indent=1))
-        package_model(model, making / "mlflow", data.features, data.task.outputs)
+        kept.write(making, model, form, data.task, task.threshold)
+        read_back = reader.load(making, kept.OURS)
+        _check_same(task.choice, read_back, data)
+        shown = read_back.told(read_back.outputs(data.validation.x[:1]))
+        texts = {name: values.dtype.kind == "O" for name, values in shown.items()}
+        package(making, form.rows, read_back.columns, texts, needed())
         shutil.rmtree(task.folder, ignore_errors=True)
         making.chmod(0o755)  # a temporary folder is its maker's alone, a model is not
         making.replace(task.folder)
@@ -216,32 +211,28 @@ def keep_model(task: FinalTask) -> None:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def score(study: str, folder: Path, data: Path, opening: Opening) -> dict[str, Any]:
-    """What the kept model scores on the rows that were opened.
+def score(study: str, folder: Path, opening: Opening) -> dict[str, Any]:
+    """What the kept model scores on the rows that were opened: raw rows, as its reader reads them.
 
     Raises BadRequest for test rows that have no score.
     """
-    import keras  # the child alone has TensorFlow
-
-    model = keras.saving.load_model(folder / MODEL, safe_mode=True)
+    model = reader.load(folder, kept.OURS)
     sealed, task = _sealed[study]
+
+    def prepared(columns: Mapping[str, Any]) -> Any:
+        try:
+            return model.inputs(columns)
+        except ValueError as error:
+            raise BadRequest(*(f"data: {line}" for line in str(error).splitlines())) from error
+
     try:
-        rows = opened_rows(sealed, data, opening)
+        rows = opened_rows(sealed, prepared, opening)
     except BadRequest as error:
         raise BadRequest(*error.mistakes, UNSCORED) from error
-    found = summary(_predictions(model, rows), rows.y, task, rows.weight, _threshold(folder))
+    found = summary(model.outputs(rows.x), rows.y, task, rows.weight, model.threshold)
     if wrong := [n for n, v in found.items() if isinstance(v, float) and not isfinite(v)]:
         raise CapsearchError(f"{', '.join(wrong)} of the test rows is no number: {UNSCORED}")
     return found
-
-
-def _threshold(folder: Path) -> float:
-    """Of the kept model; one half where none was decided, and in folders of earlier versions."""
-    try:
-        told = json.loads((folder / TASK).read_text())
-    except FileNotFoundError:
-        return HALF
-    return HALF if told["threshold"] is None else float(told["threshold"])
 
 
 def _part(rows: Rows, most: int) -> Rows:
@@ -249,23 +240,12 @@ def _part(rows: Rows, most: int) -> Rows:
     return rows.take(chosen)
 
 
-def _check_same(choice: Choice, model: "keras.Model", data: SearchData) -> None:
-    """The kept weights must be those that the choice was made of."""
+def _check_same(choice: Choice, model: reader.KeptModel, data: SearchData) -> None:
+    """What was kept must be what the choice was made of, as it is read back."""
     rows = looks(data.validation, choice.job.stop_on)[1]
-    loss = summary(_predictions(model, rows), rows.y, data.task, rows.weight)["loss"]
+    loss = summary(model.outputs(rows.x), rows.y, data.task, rows.weight)["loss"]
     if not isclose(loss, choice.val_loss, rel_tol=1e-3, abs_tol=1e-4):
         raise CapsearchError(
             f"the chosen model has a validation loss of {loss:.4f}, not {choice.val_loss:.4f} as "
             "when it was chosen. The test split was not opened"
         )
-
-
-def _predictions(model: "keras.Model", rows: Rows) -> np.ndarray:
-    """Shape (rows,) of a single output, else (rows, outputs); made dense a batch at a time."""
-    parts: list[np.ndarray] = []
-    for start in range(0, len(rows), BATCH):
-        x = rows.x[start : start + BATCH]
-        dense = x if isinstance(x, np.ndarray) else x.toarray()
-        parts.append(np.asarray(model(dense, training=False)))
-    found = np.concatenate(parts)
-    return found.ravel() if found.shape[1] == 1 else found

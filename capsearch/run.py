@@ -5,7 +5,6 @@ Everything is read from the study storage, so a run that was cut goes on where i
 
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from capsearch.config import RunConfig
@@ -14,8 +13,10 @@ from capsearch.driver import Driver
 from capsearch.errors import SealBroken
 from capsearch.executors import Executor, InlineExecutor, LocalExecutor
 from capsearch.final import FinalEvaluation
+from capsearch.kept.folder import placed
 from capsearch.listeners.base import Listener
 from capsearch.records import Opening, StudyRecord
+from capsearch.report import PAGE
 from capsearch.search import Dispatcher
 from capsearch.session import StudySession, open_session
 from capsearch.spec import StudySpec
@@ -120,7 +121,7 @@ def finished(session: StudySession) -> StudyResult | None:
     held = row.document["test"] is None and session.study.has_test
     if (held and not config.hold_test) or (row.tracking is None and not held):
         return None
-    if not Path(row.document["report"]).is_file():
+    if not (session.reports / PAGE).is_file():
         return None
     return result_of(session, worked=False)
 
@@ -138,10 +139,14 @@ def _finished_before(session: StudySession, opening: Opening) -> StudyResult:
 
 
 def result_of(session: StudySession, *, worked: bool) -> StudyResult:
-    """The stored result of a study that was published."""
-    document = session.begun().document
+    """The stored result of a study that was published, with its files where they are now."""
+    document, record = session.begun().document, session.record()
     assert document is not None
-    return StudyResult(session.record(), document, worked)
+    model = document.get("model")  # none of a document that an earlier version stored
+    if model is not None:
+        model = placed(model, session.model_folder(record.choice.key))
+    document |= {"report": str(session.reports / PAGE), "model": model}
+    return StudyResult(record, document, worked)
 
 
 def alone(session: StudySession, listener: Listener) -> AbstractContextManager[None]:
@@ -168,8 +173,7 @@ def at_work(
     tracker = open_tracker(config.tracking, config.root, listener.warn, lambda: writer.leads)
     stack.push(closing(tracker))
     tracker.begin(study)
-    data = session.folder
-    final = FinalEvaluation(study, session.source, data, config.limits, config.deadline)
+    final = FinalEvaluation(study, session.source, config.limits, config.deadline)
     stack.push(closing(final))
     workers.start(study.engine)
     executor, rows = workers.executor, session.rows

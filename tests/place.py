@@ -147,7 +147,7 @@ class Place:
 
 def lasting(document: dict[str, Any]) -> dict[str, Any]:
     """What must be equal in every run of one study, however often it was cut."""
-    passing = ("tracking", "report", "seconds", "decided_at")
+    passing = ("tracking", "report", "model", "seconds", "decided_at")
     kept = {key: value for key, value in document.items() if key not in passing}
     return kept | {"test": {k: v for k, v in kept["test"].items() if k != "opened_at"}}
 

@@ -92,3 +92,7 @@ def test_the_reader_of_raw_rows_stands_alone() -> None:
     """It is copied beside kept models, where neither capsearch nor pandas is installed."""
     used = imported(PACKAGE / "data" / "preparation" / "transform.py")
     assert used - set(sys.stdlib_module_names) == {"numpy", "scipy"}
+    used = imported(PACKAGE / "kept" / "reader.py")
+    assert used - set(sys.stdlib_module_names) == {"numpy", "scipy", "keras"}
+    used = imported(PACKAGE / "tracking" / "served.py")
+    assert used - set(sys.stdlib_module_names) == {"pandas", "mlflow"}

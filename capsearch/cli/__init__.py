@@ -6,7 +6,7 @@ answer at once.
 """
 
 # ruff: noqa: I001 - help lists the commands in the order in which they are added here
-from capsearch.cli import study, new, look, ui, plan
+from capsearch.cli import study, new, predict, look, ui, plan
 from capsearch.cli.entry import main
 
-__all__ = ["look", "main", "new", "plan", "study", "ui"]
+__all__ = ["look", "main", "new", "plan", "predict", "study", "ui"]

@@ -55,6 +55,7 @@ class Table:
 
     columns: tuple[Column, ...]  # what they are, those that are left out included
     preparation: Preparation
+    numbers: bool = False  # the columns are those of an array, and called by their places
 
     @property
     def features(self) -> int:
@@ -71,7 +72,8 @@ class Table:
         arrays = {name: files[name] for name in files if isinstance(files[name], np.ndarray)}
         said = {name: files[name] for name in files if name not in arrays}
         columns = [column.as_dict() for column in self.columns]
-        return {"kind": "table", "columns": columns, "files": said}, arrays
+        told = {"kind": "table", "columns": columns, "files": said}
+        return told | ({"numbers": True} if self.numbers else {}), arrays
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str,
 
         return Words(tuple(vocabulary_of(columns[border.TEXTS].tolist(), options.vocabulary)))
     settings = Settings(vocabulary=options.vocabulary)
-    if border.are_numbers(columns):
+    numbers = border.are_numbers(columns)
+    if numbers:
         x: Any = columns[border.NUMBERS]
         if not isinstance(x, np.ndarray):
             return AsGiven(int(x.shape[1]))
@@ -116,7 +119,7 @@ def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str,
             settings = replace(settings, texts=options.texts, rare=options.rare)
         kinds = columns_of(searched, declared)
     try:
-        return Table(kinds, Preparation.fit(table_of(columns), kinds, settings=settings))
+        return Table(kinds, Preparation.fit(table_of(columns), kinds, settings=settings), numbers)
     except ValueError as error:
         raise BadRequest(f"data: {error}") from error
 
@@ -128,7 +131,8 @@ def from_files(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fit
             return Words(tuple(said["vocabulary"]))
         case "table":
             columns = tuple(Column.from_dict(each) for each in said["columns"])
-            return Table(columns, Preparation.from_files({**said["files"], **arrays}))
+            made = Preparation.from_files({**said["files"], **arrays})
+            return Table(columns, made, bool(said.get("numbers")))
         case "as given":
             return AsGiven(int(said["features"]))
     raise ValueError(f"no preparation is called {said['kind']!r}")

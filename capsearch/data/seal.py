@@ -1,12 +1,12 @@
 """The seal on the test split: its rows are looked at for an opening that is stored, not before."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from capsearch.data import border, cache, material
+from capsearch.data import border, material
 from capsearch.data.material import Material, Part
 from capsearch.data.options import DataOptions
 from capsearch.data.source import Rows, Source, blamed
@@ -27,15 +27,18 @@ class Sealed:
         return cls(source, material.read(source, name, options))
 
 
-def opened_rows(sealed: Sealed, folder: Path, opening: Opening) -> Rows:
-    """The test rows, prepared as the rows in `folder` were, for an opening that is in the ledger.
+Prepare = Callable[[Mapping[str, Any]], Any]  # columns to float32 rows, dense or CSR
+
+
+def opened_rows(sealed: Sealed, prepare: Prepare, opening: Opening) -> Rows:
+    """The test rows, prepared as the kept model does it, for an opening that is in the ledger.
 
     Raises BadRequest for what only they show: values that are not finite, a column that is missing.
     """
     assert opening.opened_at  # there is no other way to the rows than to have claimed them
     rows = sealed.rows
     part = rows.sealed_rows() if rows.sealed is None else _of_file(sealed)
-    return Rows(cache.preparation(folder).matrix(part.columns), part.y, part.weight)
+    return Rows(prepare(part.columns), part.y, part.weight)
 
 
 def _of_file(sealed: Sealed) -> Part:

@@ -48,7 +48,8 @@ class JsonLines:
 
     def result(self, result: "StudyResult") -> None:
         reason, report = result.document["selected"]["reason"], result.document["report"]
-        self._write("result", worked=result.worked, reason=reason, report=report)
+        model = (result.document.get("model") or {}).get("path")
+        self._write("result", worked=result.worked, reason=reason, report=report, model=model)
 
     def failed(self, message: str, exit_code: int) -> None:
         said = self._progress.last_word(message, exit_code)

@@ -1,15 +1,18 @@
 """What commands show people when they are done, on stderr: tables, and what the numbers mean."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from shlex import quote
 from statistics import fmean
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from capsearch.families.dense import shown_settings
+from capsearch.kept.usage import three_lines
 from capsearch.probe import ALL, Probe
 from capsearch.records import DataProfile, StudyRecord
 from capsearch.report import facts
@@ -17,7 +20,7 @@ from capsearch.selection import judge_of, shown
 from capsearch.storage import StudyRow
 from capsearch.tasks import task_of
 from capsearch.tasks.words import cut_at, listed, score_of, target_cells, target_columns
-from capsearch.words import clock, minute, network
+from capsearch.words import clock, minute, network, plain
 
 WIDTH = 15  # of "0.2720 ± 0.0074": what heads such a column is no wider
 
@@ -25,8 +28,13 @@ if TYPE_CHECKING:  # the driver does not need it
     from capsearch.dry_run import Estimate as DryRun
 
 
-def show_result(console: Console, record: StudyRecord, report: str) -> None:
-    """The finalists, the choice and why, the test score with its interval, and what to check."""
+def show_result(
+    console: Console, record: StudyRecord, report: str, model: Mapping[str, Any] | None = None
+) -> None:
+    """The finalists, the choice and why, the test score with its interval, and what to check.
+
+    Then where the report and the model are, and how that is used.
+    """
     marks = {"selected": record.choice.selected, "best": record.choice.best}
     sure = record.decision.probabilities
     score = fill(f"validation {judge_of(record).noun}", WIDTH)
@@ -51,6 +59,25 @@ def show_result(console: Console, record: StudyRecord, report: str) -> None:
     )
     console.print(table, "", said, sep="\n", highlight=False)
     console.print(f"[bold]Report[/]     {escape(report)}", highlight=False, soft_wrap=True)
+    if model is not None:
+        _show_model(console, record.study.name, model)
+
+
+def _show_model(console: Console, study: str, model: Mapping[str, Any]) -> None:
+    """Lines that can be copied whole: the terminal breaks them, if anything does."""
+    near, rows = _near(Path(model["path"])), "texts.csv" if model["rows"] == "texts" else "rows.csv"
+    root = Path(model["path"]).parents[2]  # models/STUDY/CHOICE lies below it
+    there = "" if root == Path.cwd() / "mlruns" else f" --root {quote(_near(root))}"
+    for title, said in (("Model", near), ("Use it", f"capsearch predict {study} {rows}{there}")):
+        line = f"[bold]{title:<9}[/]  {escape(plain(said))}"
+        console.print(line, highlight=False, soft_wrap=True)
+    code = "\n".join(three_lines(near, model["rows"], model["columns"]))
+    console.print("or in Python:", code, sep="\n", highlight=False, markup=False, soft_wrap=True)
+
+
+def _near(path: Path) -> str:
+    """As it is called from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def show_data(console: Console, profile: DataProfile) -> None:

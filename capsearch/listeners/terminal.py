@@ -76,7 +76,8 @@ class Terminal:
         if result.record is None:
             self._print(f"An earlier version of capsearch ran it: {result.document['report']}")
             return
-        show_result(self._console, result.record, result.document["report"])
+        document = result.document
+        show_result(self._console, result.record, document["report"], document.get("model"))
 
     def failed(self, message: str, exit_code: int) -> None:
         self._live.stop()

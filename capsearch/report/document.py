@@ -14,8 +14,16 @@ from capsearch.selection import by_log_loss
 from capsearch.selection.judge import LOG_LOSS
 
 
-def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> dict[str, Any]:
-    """Plain JSON values. `trials` counts baselines and search trials; replicates are not trials."""
+def document(
+    record: StudyRecord,
+    tracking: Tracking | None,
+    report: Path,
+    model: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Plain JSON values. `trials` counts baselines and search trials; replicates are not trials.
+
+    `model` is what `kept.folder.about` tells; None while there is no kept model.
+    """
     study, choice, uncertainty, test = record.study, record.choice, record.uncertainty, record.test
     task = task_in(record)
     complete = sum(1 for t in record.trials if t.outcome and t.outcome.complete)
@@ -80,6 +88,7 @@ def document(record: StudyRecord, tracking: Tracking | None, report: Path) -> di
             "run_id": tracking.run_id if tracking else None,
         },
         "report": str(report),
+        "model": dict(model) if model else None,
         "seconds": round(record.seconds, 1),
         "engine": study.engine,
         "decided_at": record.decision.decided_at,

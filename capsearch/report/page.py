@@ -18,7 +18,7 @@ from markupsafe import Markup
 from capsearch import __version__
 from capsearch.families.dense import shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
-from capsearch.report import facts, overfit
+from capsearch.report import PAGE, facts, overfit
 from capsearch.report.compared import compared
 from capsearch.selection import judge_of, shown
 from capsearch.tasks import words
@@ -37,7 +37,7 @@ def write(record: StudyRecord, folder: Path, tracking: Tracking | None) -> Repor
     """Write the page and the figures into `folder`, each in one step."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw(record)
-    page = folder / "report.html"
+    page = folder / PAGE
     _replace(page, render(record, tracking, drawn))
     paths = tuple(folder / f"{name}.svg" for name in drawn)
     for path, text in zip(paths, drawn.values(), strict=True):

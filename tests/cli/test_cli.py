@@ -26,7 +26,7 @@ def capsearch(*arguments: str, folder: Path, **more: str) -> subprocess.Complete
     )  # fmt: skip
 
 
-COMMANDS = ["study", "new", "test", "report", "list", "ui", "data", "schedule", "probe"]
+COMMANDS = ["study", "new", "predict", "test", "report", "list", "ui", "data", "schedule", "probe"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

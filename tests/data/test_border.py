@@ -214,7 +214,7 @@ def test_values_of_test_rows_are_not_looked_at_before_the_opening(tmp_path: Path
         folder = cache.prepare(given, "given", tmp_path).folder
         sealed = Sealed.of(given, "given", SplitOptions())
         with pytest.raises(BadRequest, match=r"column 1 .* row 100 has"):
-            opened_rows(sealed, folder, OPENING)
+            opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
 
 
 def test_a_file_of_test_rows_is_checked_when_it_is_opened(tmp_path: Path) -> None:
@@ -239,8 +239,10 @@ def test_a_file_of_test_rows_is_checked_when_it_is_opened(tmp_path: Path) -> Non
 
         sealed = Sealed.of(Wrong(), "toy", SplitOptions())
         with pytest.raises(BadRequest, match=said):
-            opened_rows(sealed, folder, OPENING)
-    right = opened_rows(Sealed.of(ApartSource(), "toy", SplitOptions()), folder, OPENING)
+            opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
+    right = opened_rows(
+        Sealed.of(ApartSource(), "toy", SplitOptions()), cache.preparation(folder).matrix, OPENING
+    )
     assert len(right) == 30
 
 

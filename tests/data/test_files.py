@@ -156,7 +156,7 @@ def test_files_of_validation_and_test_rows_are_respected(tmp_path: Path) -> None
     assert set(rows.fingerprints) == {"train", "validation", "test"}
     sealed = Sealed.of(ref.open(), "csv", ref.options())
     folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
-    opened = opened_rows(sealed, folder, OPENING)
+    opened = opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
     assert (opened.y == Y[100:]).all()
     drawn = read(of(tmp_path, **table, validation_path="validation.csv"))
     assert drawn.sizes == {"train": 64, "validation": 20, "test": 16}
@@ -189,7 +189,9 @@ def test_what_a_test_file_gets_wrong_is_told_at_the_opening(
     ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
     folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
     with pytest.raises(BadRequest, match=said):
-        opened_rows(Sealed.of(ref.open(), "csv", ref.options()), folder, OPENING)
+        opened_rows(
+            Sealed.of(ref.open(), "csv", ref.options()), cache.preparation(folder).matrix, OPENING
+        )
 
 
 def test_groups_times_and_several_files(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from capsearch.engines.packed import PackedEngine
 from capsearch.errors import BadRequest, CapsearchError, Interrupted
 from capsearch.executors import Limits
 from capsearch.final import FinalEvaluation, FinalTask
+from capsearch.kept import reader
 from capsearch.records import Candidate, Choice, Job, Opening, Proof, Study
 from capsearch.storage import StudyStorage, StudyWriter
 from tests.contracts.engine import SMALL
@@ -29,7 +30,7 @@ from tests.fakes import PACKED, ApartSource, study_of, toy_data
 from tests.samples import record_of
 
 STUDY, CHOICE = study_of(), record_of().choice
-SOURCE, DATA = SourceRef({"source": "toy"}), Path("prepared")
+SOURCE = SourceRef({"source": "toy"})
 
 
 @dataclass
@@ -65,7 +66,7 @@ def evaluation(monkeypatch: pytest.MonkeyPatch) -> Evaluation:
     def made(*children: StandIn, deadline: Deadline | None = None) -> FinalEvaluation:
         waiting = list(children)
         monkeypatch.setattr(final, "Child", lambda _: waiting.pop(0))
-        return FinalEvaluation(STUDY, SOURCE, DATA, Limits(1, 60.0), deadline or Deadline())
+        return FinalEvaluation(STUDY, SOURCE, Limits(1, 60.0), deadline or Deadline())
 
     return made
 
@@ -117,7 +118,7 @@ def test_a_deadline_that_is_over_cuts_it_short_and_the_choice_may_be_finished_la
 
 def test_a_model_that_is_kept_is_kept_once(evaluation: Evaluation, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / final.MODEL).write_text("")
+    (tmp_path / "model" / reader.MANIFEST).write_text("")
     evaluation().keep_model(task(tmp_path))  # there is no child to take
 
 
@@ -148,7 +149,7 @@ def test_an_engine_that_is_keras_has_nothing_to_prove(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     keras = replace(STUDY, engine="fit/1/cpu/1 threads")
-    evaluating = FinalEvaluation(keras, SOURCE, DATA, Limits(1), Deadline())
+    evaluating = FinalEvaluation(keras, SOURCE, Limits(1), Deadline())
     evaluating.begin_proof(CHOICE.job, tmp_path)  # starts no child
     assert evaluating.proof() is None
 
@@ -208,9 +209,9 @@ def test_kept_weights_give_the_stored_loss_and_are_scored_on_the_opened_rows(
     (task.folder.parent / ".making-before").mkdir(parents=True)  # of a child that was killed
     final.keep_model(task)
     assert list(task.folder.parent.iterdir()) == [task.folder]
-    assert (task.folder / final.MODEL).is_file()
+    assert (task.folder / reader.MODEL).is_file()
     assert source.opened == 0
-    scored = final.score(study.key, task.folder, task.data, OPENING)
+    scored = final.score(study.key, task.folder, OPENING)
     assert (source.opened, scored["rows"]) == (1, 30)
     assert np.isfinite(scored["loss"])
 
@@ -221,7 +222,7 @@ def test_weights_of_another_network_are_not_kept(trained: tuple[FinalTask, Choic
     wrong = tuple(weights + 1.0 for weights in task.weights)
     with pytest.raises(CapsearchError, match="The test split was not opened"):
         final.keep_model(replace(task, weights=wrong))
-    assert not task.folder.parent.exists()
+    assert list(task.folder.parent.iterdir()) == []
 
 
 @pytest.mark.integration

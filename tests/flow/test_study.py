@@ -96,6 +96,17 @@ CONTRACT = closed(
         },
         "tracking": closed(dict.fromkeys(("uri", "experiment_id", "run_id"), TEXT)),
         "report": TEXT,
+        "model": closed(
+            {
+                "path": TEXT,
+                "manifest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                "rows": {"enum": ["table", "texts", "numbers", "sparse"]},
+                "features": {"type": "integer", "minimum": 1},
+                "columns": {"type": "array", "items": TEXT},
+                "registered": {"type": "string", "pattern": "^models:/capsearch-mine/[0-9]+$"},
+                "python": {"type": "array", "items": TEXT, "minItems": 3, "maxItems": 3},
+            }
+        ),
         "seconds": NUMBER,
         "engine": TEXT,
         "decided_at": TEXT,

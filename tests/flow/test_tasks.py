@@ -219,6 +219,7 @@ def test_the_kept_model_gives_what_people_can_use(
     import keras
 
     from capsearch.data import cache
+    from capsearch.kept import reader
     from capsearch.scoring import summary
 
     name, document, _, _ = done
@@ -232,6 +233,10 @@ def test_the_kept_model_gives_what_people_can_use(
     said = said.ravel() if data.task.outputs == 1 else said
     told = summary(said, data.validation.y, data.task)
     assert told["loss"] == pytest.approx(document["selected"]["val_loss"], abs=0.1)
+    kept = reader.load(folder)
+    outputs = kept.outputs(data.validation.x)
+    assert outputs == pytest.approx(said, rel=1e-5, abs=1e-6)
+    assert len(kept.told(outputs)) == {"wine": 4, "diabetes": 1, "labels": 3, "fraud": 3}[name]
     stored = json.loads((folder / "task.json").read_text())
     assert stored["task"] == data.task.describe()
     assert stored["threshold"] == document["task"]["threshold"]

@@ -4,8 +4,10 @@ from dataclasses import replace
 from io import StringIO
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from capsearch.kept.usage import three_lines
 from capsearch.listeners import tables
 from capsearch.probe import Memorisation, Probe
 from capsearch.records import Candidate, Check, DataProfile, StudyRecord
@@ -87,6 +89,18 @@ def test_the_path_of_the_report_is_one_line_whatever_its_length() -> None:
     console = Console(record=True, width=80, file=StringIO())
     tables.show_result(console, RECORD, "/a/b" * 40)
     assert any("/a/b" * 40 in line for line in console.export_text().splitlines())
+
+
+@pytest.mark.parametrize("rows", ["table", "texts", "numbers", "sparse"])
+def test_the_model_is_shown_with_the_three_lines_that_use_it(rows: str) -> None:
+    """Each of them is one line, to be copied, whatever the folder's name."""
+    console, path = Console(record=True, width=80, file=StringIO()), "/a/[red]'b" * 20
+    tables.show_result(console, RECORD, "r.html", {"path": path, "rows": rows, "columns": []})
+    lines = console.export_text().splitlines()
+    code = [line.rstrip() for line in lines[-3:]]
+    assert code == list(three_lines(path, rows))
+    compile("\n".join(code), "lines", "exec")
+    assert any(line.startswith("Model") and line.rstrip().endswith(path) for line in lines)
 
 
 def test_a_probe_names_the_smallest_that_memorises_all_and_what_was_still_learning() -> None:

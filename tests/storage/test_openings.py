@@ -40,9 +40,11 @@ def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(
     folder = cache.prepare(ApartSource(), "toy", tmp_path).folder
     dying = Sealed.of(Dies(), "toy", SplitOptions())
     with pytest.raises(KeyboardInterrupt):
-        opened_rows(dying, folder, writer.claim("a", []))
+        opened_rows(dying, cache.preparation(folder).matrix, writer.claim("a", []))
     source, opening = ApartSource(), writer.claim("a", [])  # the same choice may finish
-    rows = opened_rows(Sealed.of(source, "toy", SplitOptions()), folder, opening)
+    rows = opened_rows(
+        Sealed.of(source, "toy", SplitOptions()), cache.preparation(folder).matrix, opening
+    )
     assert (source.opened, len(rows), opening.score) == (1, 30, None)
     assert storage.openings(STUDY) == 1
 
