@@ -200,8 +200,7 @@ def _told(target: np.ndarray, options: DataOptions) -> str:
         return "binary" if len(options.labels) == 2 else "multiclass"
     found = target_of("target", texts_of(target))
     if found.task is None:
-        lines = "".join(f"\n  {line}" for line in found.lines)
-        asked = f"; write one of these in [data]:{lines}" if lines else ""
+        asked = f". Write in [data]: {' or '.join(found.lines)}" if found.lines else ""
         raise BadRequest(f"data: the task is not clear. The target: {found.why}{asked}")
     return found.task
 

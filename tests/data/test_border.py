@@ -66,11 +66,15 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     "no columns": (raw(columns={}), ["mapping of names to arrays"]),
     "a list of columns": (raw(columns=[X]), ["mapping of names to arrays, not a list"]),
     "a name that is no text": (raw(columns={3: Y}), ["name of a column must be text, not 3"]),
-    "labels 0 to 9": (raw(target=np.arange(100) % 10), ["two classes, not 10: '0', '1', '2'"]),
+    "labels 0 to 9": (
+        raw(target=np.arange(100) % 10), ['task = "multiclass" or task = "regression"'],
+    ),
     "labels -1 and 1": (raw(target=2 * Y - 1), ["'-1' and '1'", "labels = [-1, 1]"]),
     "labels 1 and 2 as text": (raw(target=(Y + 1).astype(str)), ["labels = [1, 2]"]),
     "y of one column": (raw(target=Y[:, None]), ["the shape (100, 1)", "target[:, 0]"]),
-    "y of two columns": (raw(target=np.stack([Y, Y], 1)), ["shape (100, 2)"]),
+    "y of two columns": (
+        raw(target=np.stack([Y, Y + 1], 1)), ["label '2' must be 0 or 1", "row 2 has 2"],
+    ),
     "a label missing": (raw(target=at(Y, 16, np.nan)), ["1 of 100 rows", "row 17 has nan"]),
     "a label infinite": (raw(target=at(Y, 16, np.inf)), ["row 17 has inf"]),
     "all labels missing": (raw(target=np.full(100, np.nan)), ["no label at all"]),
@@ -78,7 +82,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
         raw(target=np.array([1, "1", 1.0, 0] * 25, object)), ["several kinds", "row 2 has '1'"],
     ),
     "labels of objects": (raw(target=np.array([{}, []] * 50, object)), ["row 1 has {}"]),
-    "one class": (raw(target=np.ones(100)), ["two classes, not 1: '1'"]),
+    "one class": (raw(target=np.ones(100)), ["one value only"]),
     "a class with one row": (raw(target=(np.arange(100) == 3) * 1), ["none with the label"]),
     "a feature missing": (
         raw(columns={"x": at(X, 16, np.nan)}, split=PARTS), ["column 1 ", "row 17 has nan"],
@@ -114,7 +118,8 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     "a time that is missing": (raw(time=at(Y, 4, np.nan)), ["time must not be missing: row 5"]),
     "times of two kinds": (raw(time=np.array(["1", 1] * 50, object)), ["not several of them"]),
     "group and time": (raw(group=Y, time=Y), ["not by both"]),
-    "weights": (raw(weight=np.ones(100)), ["weights of rows"]),
+    "a weight below 0": (raw(weight=at(np.ones(100), 4, -1.0)), ["the weight", "row 5 has -1.0"]),
+    "no weight at all": (raw(weight=np.zeros(100)), ["train split has a weight of 0"]),
     "a split of another name": (
         raw(split=np.array(["train", "dev"] * 50)), ["row 2 has 'dev'"],
     ),
@@ -124,7 +129,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
         ["stand in both train and validation"],
     ),
     "no rows": (raw(columns={"x": X[:0]}, target=Y[:0]), ["no rows"]),
-    "one row": (raw(columns={"x": X[:1]}, target=Y[:1]), ["two classes, not 1"]),
+    "one row": (raw(columns={"x": X[:1]}, target=Y[:1]), ["one value only"]),
     "three rows": (raw(columns={"x": X[:3]}, target=Y[:3]), ["split has none"]),
     "texts without a word": (
         RawData({"text": np.array([i * "a " for i in range(100)], object)}, Y), [],
@@ -223,7 +228,7 @@ def test_a_file_of_test_rows_is_checked_when_it_is_opened(tmp_path: Path) -> Non
     wrong: list[tuple[Any, str]] = [
         (replace(test, columns={"x": x[:, :19]}), "19 columns, the training rows 20"),
         (replace(test, columns={"y": x.toarray()[:, 0]}), "no column 'x'"),
-        (replace(test, target=test.target + 1), "labels that no training row has: '2'"),
+        (replace(test, target=test.target + 1), "labels that are not known: row 2 has '2'"),
         (replace(test, target=test.target[:, None]), r"shape \(30, 1\)"),
         (replace(test, columns={"x": sparse.csr_matrix(at(x.toarray(), 3, np.inf))}), "no finite"),
         (None, "not a RawData"),

@@ -177,7 +177,7 @@ def test_a_test_file_is_hashed_and_not_read(tmp_path: Path) -> None:
     [
         (lambda f: f.drop(columns="age"), "no column 'age'"),
         (lambda f: f.assign(age="old"), "row 1, column 'age': 'old' is no number"),
-        (lambda f: f.assign(good="maybe"), "labels that no training row has: 'maybe'"),
+        (lambda f: f.assign(good="maybe"), "labels that are not known: row 1 has 'maybe'"),
         (lambda f: f.assign(good=""), "has no label"),
     ],
 )
@@ -273,8 +273,8 @@ ARRAYS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "all missing": (npz(x=X * np.nan, y=Y), "has nan"),
     "infinite": (npz(x=X + np.inf, y=Y), "has inf"),
     "too large": (npz(x=X + 1e300, y=Y), "1e+300"),
-    "one class": (npz(x=X, y=0 * Y), "two classes, not 1"),
-    "ten classes": (npz(x=X, y=np.arange(120) % 10), "two classes, not 10"),
+    "one class": (npz(x=X, y=0 * Y), "one value only"),
+    "ten classes": (npz(x=X, y=np.arange(120) % 10), 'task = "multiclass"'),
     "labels missing": (npz(x=X, y=np.where(Y == 1, 1, np.nan)), "the target is missing"),
     "three rows": (npz(x=X[:3], y=np.array([0, 1, 0])), "split has none"),
     "no rows": (npz(x=X[:0], y=Y[:0]), "no rows"),
@@ -316,9 +316,9 @@ TABLES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no target": (csv("age,god\n" + "1,yes\n2,no\n" * 50), "Did you mean 'god'?"),
     "ragged": (csv("age,good\n" + "1,yes\n2,no\n" * 50 + "1,2,3\n"), ""),
     "binary": (csv(b"\x00\x01\x02" * 500), ""),
-    "one class": (csv("age,good\n" + "1,yes\n2,yes\n" * 50), "two classes, not 1"),
+    "one class": (csv("age,good\n" + "1,yes\n2,yes\n" * 50), "one value only"),
     "labels missing": (csv("age,good\n" + "1,yes\n2,\n" * 50), "missing in 50 of 100 rows"),
-    "one row": (csv("age,good\n1,yes\n"), "two classes, not 1"),
+    "one row": (csv("age,good\n1,yes\n"), "one value only"),
     "cut gzip": (csv(gzip.compress(b"age,good\n" * 9000)[:60]), ""),
     "ambiguous dates": (
         csv("day,good\n" + "".join(f"0{i % 9 + 1}/0{i % 7 + 1}/2020,{'yn'[i % 2]}\n"

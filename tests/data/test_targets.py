@@ -109,6 +109,7 @@ def test_what_does_not_fit_the_task_is_said_together() -> None:
     assert "3" in refused(FLAGS, task="binary")
     assert "two or more" in refused(THREE, task="multilabel")
     assert "two classes" in refused(THREE, task="binary")
+    assert "two classes, not 10" in refused(np.arange(120) % 10, task="binary")
     assert "'mid'" in refused(THREE, task="multiclass", labels=["low", "high"])
 
 
