@@ -51,7 +51,11 @@ def load(folder: str | Path | None = None, code: Mapping[str, Any] | None = None
     """
     place = Path(__file__).parent if folder is None else Path(folder)
     check(place)
-    return KeptModel(place, run_path(str(place / TRANSFORM)) if code is None else code)
+    try:
+        return KeptModel(place, run_path(str(place / TRANSFORM)) if code is None else code)
+    except (LookupError, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise Damaged(f"{place}: was kept by another version ({told})") from error
 
 
 def check(folder: Path) -> None:
