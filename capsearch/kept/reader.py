@@ -80,7 +80,8 @@ def check(folder: Path) -> None:
             if found != known:
                 wrong.append(f"{name} has changed (SHA-256 {found[:16]}, not {str(known)[:16]})")
     if wrong:
-        raise Damaged(f"{folder}: the kept model is damaged: {'; '.join(wrong)}")
+        told = "; ".join(wrong)
+        raise Damaged(f"{folder}: the kept model is damaged, restore it from a copy: {told}")
 
 
 class KeptModel:
