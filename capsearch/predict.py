@@ -48,7 +48,7 @@ def predict(
     try:
         model = reader.load(place, kept.OURS)
     except reader.Damaged as error:
-        raise CapsearchError(f"{error}. Restore it from a copy") from error
+        raise CapsearchError(str(error)) from error
     if out is not None and out.exists() and file.exists() and out.samefile(file):
         raise BadRequest(f"{out}: is the file of the rows themselves; name another one")
     child = Child(usable_cores(), imports="keras")

@@ -51,7 +51,11 @@ def load(folder: str | Path | None = None, code: Mapping[str, Any] | None = None
     """
     place = Path(__file__).parent if folder is None else Path(folder)
     check(place)
-    return KeptModel(place, run_path(str(place / TRANSFORM)) if code is None else code)
+    try:
+        return KeptModel(place, run_path(str(place / TRANSFORM)) if code is None else code)
+    except (LookupError, TypeError, ValueError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise Damaged(f"{place}: was kept by another version ({told})") from error
 
 
 def check(folder: Path) -> None:
@@ -76,7 +80,8 @@ def check(folder: Path) -> None:
             if found != known:
                 wrong.append(f"{name} has changed (SHA-256 {found[:16]}, not {str(known)[:16]})")
     if wrong:
-        raise Damaged(f"{folder}: the kept model is damaged: {'; '.join(wrong)}")
+        told = "; ".join(wrong)
+        raise Damaged(f"{folder}: the kept model is damaged, restore it from a copy: {told}")
 
 
 class KeptModel:

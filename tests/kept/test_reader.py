@@ -1,5 +1,6 @@
 """The reader of a kept model: the numbers of training from raw rows, in whatever form they come."""
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -168,6 +169,11 @@ def test_a_manifest_that_is_none_or_of_another_version_is_refused(tmp_path: Path
         manifest.write_text(text)
         with pytest.raises(reader.Damaged):
             reader.load(folder, kept.OURS)
+    (folder / reader.PREPARATION).write_text("{}")
+    files[reader.PREPARATION] = hashlib.sha256(b"{}").hexdigest()
+    manifest.write_text(json.dumps({"format": reader.FORMAT, "files": files}))
+    with pytest.raises(reader.Damaged, match="another version"):
+        reader.load(folder, kept.OURS)
     manifest.unlink()
     with pytest.raises(reader.Damaged, match="no kept model"):
         reader.load(folder, kept.OURS)
