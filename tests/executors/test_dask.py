@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import dask
@@ -99,7 +99,8 @@ def test_a_worker_that_is_stopped_holds_up_nobody(
         assert executor.submit(pack_of([job(1)], rows), 0).result(30)[0].outcome.complete
     finally:
         for process in below:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):  # it may have been replaced meanwhile
+                process.resume()
         executor.shutdown()
 
 

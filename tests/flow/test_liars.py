@@ -48,7 +48,7 @@ class Liar:
 """
 REFUSED = {
     "replace(raw, target=y[:, None])": "the shape (700, 1)",
-    "replace(raw, target=np.arange(700) % 10)": "two classes, not 10",
+    "replace(raw, target=np.arange(700) % 10)": 'task = "multiclass" or task = "regression"',
     "replace(raw, target=2 * y - 1)": "labels = [-1, 1]",
     "replace(raw, columns={'x': np.where(x == x[7], np.nan, x)})": "row 8 has nan",
     "{}['lost']": "KeyError: 'lost'",
