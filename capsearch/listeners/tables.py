@@ -47,7 +47,7 @@ def show_result(
             f"{point.parameters:,}",
             f"{point.mean:.4f} ± {point.se:.4f}",
             headline.text(record.figure(point.candidate)),
-            *([shown(sure[place])] if sure else []),
+            *([_short(sure[place])] if sure else []),
             ", ".join(mark for mark, marked in marks.items() if point == marked),
             style="bold green" if point == record.choice.selected else "",
         )
@@ -161,6 +161,11 @@ def show_probe(console: Console, study: str, probe: Probe) -> None:
     console.print(table, "", said, sep="\n", highlight=False)
     if any(size.unfinished for size in probe.sizes):
         console.print("≥: it still improved when training ended. Try more --epochs.")
+
+
+def _short(probability: float) -> str:
+    """'>99%' in a column, where a sentence says 'above 99%'."""
+    return shown(probability).replace("above ", ">").replace("below ", "<")
 
 
 def _as_good(record: StudyRecord) -> str:
