@@ -14,8 +14,6 @@ from capsearch.data.columns.declared import EVERY, Declared, DeclaredKind
 from capsearch.data.options import SplitOptions
 from capsearch.data.tables.reading import DELIMITERS, Reading
 
-TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
-
 
 def _listed(value: Any) -> Any:
     """One value as a list of one; a list of TOML as a tuple."""
@@ -68,7 +66,6 @@ class TableOptions(SplitOptions):
     validation_path: Names = ()  # rows that are validation rows by themselves
     test_path: Names = ()  # likewise; not looked at before the test split is opened
     target: Annotated[Names, Field(min_length=1)]  # several columns: one label each
-    task: TaskKind | None = None  # None: told by the target's values, where they leave no doubt
 
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
@@ -88,9 +85,7 @@ class TableOptions(SplitOptions):
     time: Name | None = None
     weight: Name | None = None
     split: Name | None = None  # a column of "train", "validation" and "test"
-    test: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2  # 0: no test split
 
-    vocabulary: Annotated[int, Field(ge=1)] = 10_000  # words of a text column
     texts: Literal["multi-hot", "tf-idf"] = "multi-hot"
     rare: Annotated[int, Field(ge=1)] = 10  # training rows that a category or a word must have
 

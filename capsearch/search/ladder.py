@@ -31,6 +31,7 @@ class Ladder:
     waiting: list[Trial] = field(default_factory=list)
     owner: dict[str, Rounds] = field(default_factory=dict)
     ended: dict[str, Trial] = field(default_factory=dict)  # of the search
+    spread: bool = False  # growth has ended, and every open rung knows what it may spend in all
     stopped: bool = False  # no round is asked any more; those that are open go on to their end
 
     @classmethod
@@ -91,7 +92,8 @@ class Ladder:
     def _open(self, complete: Sequence[Sequence[Trial]]) -> list[Rounds]:
         """The rungs that may ask, with what each may spend."""
         opened = self.rungs[: self._reach(evidence_of(complete))] if self.grow else self.rungs
-        if len(complete) == len(opened):  # growth has ended: none is left that could pay
+        if not self.spread and len(complete) == len(opened):  # none is left that could pay
+            self.spread = True
             for rung, budget in zip(opened, self._budgets(complete), strict=True):
                 rung.budget = budget
         return opened

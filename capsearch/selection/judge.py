@@ -41,7 +41,6 @@ class Judge:
     """
 
     noun: str  # as it follows "validation"
-    unit: str  # of it and of its margin
     scores: Callable[[np.ndarray], np.ndarray]  # of log losses, any shape
     blind: Callable[[float], float]  # its mean where only the share of positives is known
 
@@ -60,11 +59,11 @@ class Judge:
 
 
 JUDGES = {
-    LOG_LOSS: Judge("loss", "nats", lambda losses: losses, _entropy),
-    "error": Judge("error", "share of the rows", _wrong, lambda share: min(share, 1.0 - share)),
-    "brier": Judge("Brier score", "squared probability", _squared, lambda p: p * (1.0 - p)),
+    LOG_LOSS: Judge("loss", lambda losses: losses, _entropy),
+    "error": Judge("error", _wrong, lambda share: min(share, 1.0 - share)),
+    "brier": Judge("Brier score", _squared, lambda p: p * (1.0 - p)),
 }
-"""By the names of the study file."""
+"""By the names of the study file: in nats, share of the rows, squared probability."""
 
 
 def judge_of(record: StudyRecord) -> Judge:
