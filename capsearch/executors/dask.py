@@ -153,6 +153,8 @@ class DaskExecutor:
             raise StoreUnavailable(
                 f"--dask {self._address}: cannot be reached ({error})"
             ) from error
+        # What a worker that went away leaves in the client's loop is a loss like any other.
+        client.loop.asyncio_loop.set_exception_handler(lambda _, lost: None)
         client.subscribe_topic(self._topic, self._heard)
         return client
 

@@ -1,5 +1,7 @@
 """The Dask executor keeps the contract on the workers of a cluster, which share nothing with it."""
 
+import asyncio
+import gc
 import shutil
 import time
 from collections.abc import Iterator
@@ -115,3 +117,22 @@ def test_no_worker_is_missed_while_the_client_refreshes_what_it_knows_of_the_clu
             seen.add(executor.slots)
             time.sleep(0.001)
     assert seen == {3}
+
+
+def test_what_is_lost_in_the_loop_of_the_client_is_said_to_nobody(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dask's own task raises there, when a worker goes away while its result is fetched."""
+    executor = start(fragile.ID)
+    loop = executor._client.loop.asyncio_loop
+
+    async def lost() -> None:
+        raise RuntimeError("lost")
+
+    async def left_alone() -> None:
+        asyncio.ensure_future(lost())  # noqa: RUF006 -- that nobody holds it is the point
+        await asyncio.sleep(0.1)
+        gc.collect()
+
+    asyncio.run_coroutine_threadsafe(left_alone(), loop).result(10)
+    assert "lost" not in caplog.text

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,9 +141,7 @@ def test_mlflow_serves_raw_rows_and_refuses_wrong_ones_with_400(model: reader.Ke
 
 def test_a_damaged_folder_is_not_served(model: reader.KeptModel, tmp_path: Path) -> None:
     damaged = tmp_path / "m"
-    damaged.mkdir()
-    for file in model.folder.iterdir():
-        (damaged / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(model.folder, damaged)
     (damaged / reader.TASK).write_text("{}")
     code = """
 import json
