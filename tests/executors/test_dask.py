@@ -123,7 +123,7 @@ def test_what_is_lost_in_the_loop_of_the_client_is_said_to_nobody(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Dask's own task raises there, when a worker goes away while its result is fetched."""
-    executor = start(fragile.ID)
+    executor: Any = start(fragile.ID)
     loop = executor._client.loop.asyncio_loop
 
     async def lost() -> None:
