@@ -4,9 +4,10 @@ Each reads what is stored, does what is left, and stores it before the next one 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from capsearch.errors import CapsearchError
 from capsearch.final import FinalEvaluation, FinalTask
@@ -27,10 +28,10 @@ from capsearch.search import (
 )
 from capsearch.search.growth import best_of
 from capsearch.selection import (
-    JUDGES,
     CapacityCurve,
     Judge,
     estimates_of,
+    judge_for,
     of_finalists,
     probabilities_of,
     representatives,
@@ -168,7 +169,9 @@ class Driver:
         choice = found[select.rule or RULE]
         plan = Ladder.of(session.question, trials, session.spec.search.trials + row.more_trials)
         task, outputs = task_of(session.study.data.task), session.storage.outputs_of(session.study)
-        rows = JudgingRows.in_folder(task, session.folder, session.spec.training.stop_on)
+        rows = JudgingRows.in_folder(
+            task, session.folder, session.spec.training.stop_on, session.study.data.widening
+        )
         threshold = rows.threshold(choice, outputs)
         decision = Decision(
             estimates=curve.points,
@@ -188,7 +191,7 @@ class Driver:
 
     @property
     def _judge(self) -> Judge:
-        return JUDGES[self.session.spec.select.judge]
+        return judge_for(self.session.spec.select.judge, self.session.study.data)
 
     def _curve(self, finalists: Sequence[Trial]) -> CapacityCurve:
         return CapacityCurve(estimates_of(finalists), self._judge.noun)
@@ -199,20 +202,30 @@ class Driver:
         self.listener.phase("sealed test" if session.study.has_test else "model")
         choice = decision.choice
         folder = session.model_folder(choice.key)
-        weights = session.storage.weights(session.study.key, choice.key)
-        assert weights is not None  # they were stored with the outcome of the chosen replicate
-        self.final.keep_model(
-            FinalTask(choice, weights, session.folder, folder, decision.threshold)
-        )
-        if not session.study.has_test:
-            return
         replicates = [
             t for t in session.storage.trials(session.study.key) if t.group == "replicate"
         ]
+        self.final.keep_model(self._final_task(decision, replicates, folder))
+        if not session.study.has_test:
+            return
         keep = representatives(CapacityCurve(decision.estimates), replicates)
         opening = self.writer.claim(choice.key, keep)
         if not opening.scored(choice.key):
             self.final.score(opening, folder, self.writer)
+
+    def _final_task(
+        self, decision: Decision, replicates: Sequence[Trial], folder: Path
+    ) -> FinalTask:
+        """With the weights of the chosen replicate; of folds, with the epochs of a training."""
+        session, choice = self.session, decision.choice
+        task = FinalTask(choice, session.folder, folder, threshold=decision.threshold)
+        if session.study.data.folds is not None:
+            outcome = next(t.outcome for t in replicates if t.job.key == choice.key)
+            assert outcome is not None  # it was chosen
+            return replace(task, epochs=outcome.best_epoch)
+        weights = session.storage.weights(session.study.key, choice.key)
+        assert weights is not None  # they were stored with the outcome of the chosen replicate
+        return replace(task, weights=weights)
 
     def publish(self) -> None:
         """Report, MLflow, and the mark that the study is complete."""

@@ -8,7 +8,7 @@ a password.
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from math import isclose, isfinite
@@ -21,6 +21,7 @@ from capsearch.data import cache
 from capsearch.data.seal import Sealed, opened_rows
 from capsearch.data.source import Rows, SearchData, SourceRef
 from capsearch.deadline import Deadline
+from capsearch.engines import folds
 from capsearch.engines.base import looks
 from capsearch.engines.child import Child, ChildFailed, lookup
 from capsearch.engines.registry import ENGINES, engine_of
@@ -31,7 +32,7 @@ from capsearch.kept import reader
 from capsearch.kept.usage import needed
 from capsearch.randomness import some_rows
 from capsearch.records import Choice, Job, Opening, Proof, Study
-from capsearch.scoring import summary
+from capsearch.scoring import predictions, summary
 from capsearch.storage import StudyWriter
 from capsearch.tasks import Task, task_of
 
@@ -45,9 +46,10 @@ class FinalTask:
     """Everything the child needs to keep a model; it crosses a process border."""
 
     choice: Choice
-    weights: tuple[np.ndarray, ...]  # of the replicate that stands for the choice
     data: Path  # the prepared training and validation rows
     folder: Path  # where the model is kept
+    weights: tuple[np.ndarray, ...] = ()  # of the replicate that stands for the choice; or ...
+    epochs: int = 0  # ... for how long it is trained on all rows that were cross-validated
     threshold: float | None = None  # of a binary task's decision
 
 
@@ -187,12 +189,13 @@ def prove(job: Job, folder: Path) -> Proof:
 
 
 def keep_model(task: FinalTask) -> None:
-    """Put the chosen model into its folder in one step, once its validation loss is as before."""
+    """Put the chosen model into its folder in one step, once it gives what it gave before."""
     from capsearch.families.dense import exported  # the child alone has TensorFlow
     from capsearch.tracking.model import package
 
     data, form = cache.load(task.data), kept.Form.of(cache.preparation(task.data))
-    model = exported(task.choice.selected.candidate, data.features, task.weights, data.task)
+    weights = task.weights or _refitted(task, data)
+    model = exported(task.choice.selected.candidate, data.features, weights, data.task)
     task.folder.parent.mkdir(parents=True, exist_ok=True)
     for left in task.folder.parent.glob(".making-*"):  # by one that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -200,7 +203,7 @@ def keep_model(task: FinalTask) -> None:
     try:
         kept.write(making, model, form, data.task, task.threshold)
         read_back = reader.load(making, kept.OURS)
-        _check_same(task.choice, read_back, data)
+        _check_same(task, read_back, data, weights)
         shown = read_back.told(read_back.outputs(data.validation.x[:1]))
         texts = {name: values.dtype.kind == "O" for name, values in shown.items()}
         package(making, form.rows, read_back.columns, texts, needed())
@@ -240,12 +243,35 @@ def _part(rows: Rows, most: int) -> Rows:
     return rows.take(chosen)
 
 
-def _check_same(choice: Choice, model: reader.KeptModel, data: SearchData) -> None:
-    """What was kept must be what the choice was made of, as it is read back."""
-    rows = looks(data.validation, choice.job.stop_on)[1]
-    loss = summary(model.outputs(rows.x), rows.y, data.task, rows.weight)["loss"]
-    if not isclose(loss, choice.val_loss, rel_tol=1e-3, abs_tol=1e-4):
+def _refitted(task: FinalTask, data: SearchData) -> tuple[np.ndarray, ...]:
+    """Weights of the chosen network, trained on all rows that were cross-validated."""
+    job = task.choice.job
+    ended = folds.refit(lookup(engine_of(job.engine)[0].engine)(), job, task.epochs, data)
+    if not ended.outcome.complete:
         raise CapsearchError(
-            f"the chosen model has a validation loss of {loss:.4f}, not {choice.val_loss:.4f} as "
-            "when it was chosen. The test split was not opened"
+            f"the chosen network cannot be trained on all {len(data.train):,} rows: "
+            f"{ended.outcome.reason}. The test split was not opened"
+        )
+    return ended.weights
+
+
+def _check_same(
+    task: FinalTask, model: reader.KeptModel, data: SearchData, weights: Sequence[np.ndarray]
+) -> None:
+    """What was kept must be what the choice was made of, as it is read back.
+
+    Of a network that was trained again on all rows: what its weights give.
+    """
+    rows = looks(data.validation, task.choice.job.stop_on)[1]
+
+    def loss_of(outputs: np.ndarray) -> float:
+        return float(summary(outputs, rows.y, data.task, rows.weight)["loss"])
+
+    loss, was = loss_of(model.outputs(rows.x)), task.choice.val_loss
+    if not task.weights:
+        was = loss_of(predictions(weights, rows.x, data.task))
+    if not isclose(loss, was, rel_tol=1e-3, abs_tol=1e-4):
+        raise CapsearchError(
+            f"the chosen model has a validation loss of {loss:.4f}, not {was:.4f} as when it was "
+            "chosen. The test split was not opened"
         )

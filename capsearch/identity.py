@@ -6,7 +6,8 @@ What was opened once stays opened, whatever a later version takes for a default.
 from dataclasses import asdict, replace
 from typing import Any
 
-from capsearch.data.options import question_of
+from capsearch.data.folds import FEWEST
+from capsearch.data.options import AUTO, HELD_OUT, question_of
 from capsearch.data.source import SourceRef
 from capsearch.data.sources import keras_imdb, movie_reviews
 from capsearch.records import digest_of
@@ -49,7 +50,10 @@ def earlier_sources(source: SourceRef) -> tuple[str, ...]:
         return ()
     parts, keys = EARLIER_SOURCES[source.name]
     options = source.options()
-    return (digest_of([2, *parts, {key: getattr(options, key) for key in keys}]),)
+    told = {key: getattr(options, key) for key in keys}
+    if told["validation"] == AUTO:
+        told["validation"] = HELD_OUT
+    return (digest_of([2, *parts, told]),)
 
 
 def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:
@@ -63,16 +67,26 @@ def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[St
 
 
 def begun_by(row: StudyRow, spec: StudySpec) -> bool:
-    """Whether an earlier version began it: its digest may be this version's of other defaults."""
+    """Whether an earlier version began it: its digest may be this version's of other defaults.
+
+    Or of a hold-out that was said, where this question leaves it to how many rows there are.
+    """
     said = {name: getattr(spec.select, name) or first for name, first in FIRST.items()}
-    return all(row.question["select"][name] == value for name, value in said.items())
+    held_out = row.profile.sizes.get("validation", 0) >= FEWEST
+    return all(row.question["select"][name] == value for name, value in said.items()) and (
+        held_out or spec.data.get("validation", AUTO) != AUTO
+    )
 
 
 def earlier_digests(spec: StudySpec) -> tuple[str, ...]:
     """The digests that earlier versions gave to this question: what they opened stays opened."""
     usual: dict[str, Any] = {n: None for n, v in FIRST.items() if getattr(spec.select, n) == v}
     unsaid = spec.model_copy(update={"select": replace(spec.select, **usual)})
-    return former_digest(spec), digest_of(identity_of(unsaid))
+    asked = [identity_of(unsaid)]
+    if asked[0]["data"].get("validation") == AUTO:  # what nothing said was, before there were folds
+        held_out = {name: value for name, value in asked[0]["data"].items() if name != "validation"}
+        asked += [identity_of(spec) | {"data": held_out}, asked[0] | {"data": held_out}]
+    return former_digest(spec), *(digest_of(each) for each in asked)
 
 
 def former_digest(spec: StudySpec) -> str:

@@ -1,7 +1,7 @@
 """What stored outputs say on validation rows: each finalist's metrics, and a decision threshold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Self
@@ -26,6 +26,7 @@ class JudgingRows:
     task: Task
     y: np.ndarray
     places: np.ndarray  # of these rows among the stored outputs
+    widening: float = 1.0  # of errors over rows that are cross-validated (`Folds.widening`)
 
     @classmethod
     def of(cls, task: Task, y: np.ndarray, stop_on: StopOn) -> Self:
@@ -36,9 +37,9 @@ class JudgingRows:
         return cls(task, y[stored[places]], places)
 
     @classmethod
-    def in_folder(cls, task: Task, folder: Path, stop_on: StopOn) -> Self:
+    def in_folder(cls, task: Task, folder: Path, stop_on: StopOn, widening: float = 1.0) -> Self:
         """Of prepared rows."""
-        return cls.of(task, cache.validation_targets(folder), stop_on)
+        return replace(cls.of(task, cache.validation_targets(folder), stop_on), widening=widening)
 
     def outputs(self, stored: np.ndarray) -> np.ndarray:
         """Predictions on these rows, from all that were stored, (rows x outputs,)."""
@@ -74,8 +75,15 @@ class JudgingRows:
                 )
                 for each in stored
             ]
-            found.append(_means(given))
+            found.append({n: self._widened(each) for n, each in _means(given).items()})
         return tuple(found)
+
+    def _widened(self, figure: Interval) -> Interval:
+        """Either end so much further from the value."""
+        value, wide = figure.value, self.widening
+        return Interval(
+            value, value - wide * (value - figure.low), value + wide * (figure.high - value)
+        )
 
 
 def _means(given: Sequence[dict[str, Interval]]) -> dict[str, Interval]:

@@ -12,28 +12,30 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from capsearch.codec import decode
-from capsearch.data import material
+from capsearch.data import folds, material
 from capsearch.data.columns import leaks
-from capsearch.data.fitting import Fitted, Table, fit, from_files, table_of
+from capsearch.data.enough import SEARCHED
+from capsearch.data.fitting import Fitted, Matrix, Table, fit, from_files, table_of
 from capsearch.data.material import Material
 from capsearch.data.options import DataOptions, SplitOptions
-from capsearch.data.source import Rows, SearchData, Source
+from capsearch.data.source import Fold, Rows, SearchData, Source
 from capsearch.errors import BadRequest, CapsearchError
 from capsearch.records import DataProfile, digest_of
-from capsearch.tasks import task_of
+from capsearch.tasks import Task, task_of
 
-FORMAT = 3  # raise it when the files, the fields of DataProfile, or any preparation change
+FORMAT = 4  # raise it when the files, the fields of DataProfile, or any preparation change
 MANIFEST, PROFILE = "manifest.json", "profile.json"
 PREPARATION, ARRAYS = "preparation.json", "preparation.npz"
 TASK = "task.json"  # only of rows that are not plain binary ones: those have no such file
 BESIDE = (PROFILE, PREPARATION, ARRAYS)  # files that are no rows
+FOLDS = "folds.npy"  # the fold of each row in each repeat; only of rows that are cross-validated
 ATTEMPTS = 3  # one is enough, unless other processes repair the same folder at the same moment
 
 
@@ -99,13 +101,24 @@ def load(folder: Path) -> SearchData:
     check_whole(folder)
     task = folder / TASK
     description = json.loads(task.read_text()) if task.is_file() else {}
-    train, validation = (_load_rows(folder, name) for name in ("train", "validation"))
-    return SearchData(train, validation, task_of(description))
+    train, known = _load_rows(folder, "train"), task_of(description)
+    if not (folder / FOLDS).is_file():
+        return SearchData(train, _load_rows(folder, "validation"), known)
+    return SearchData(train, train, known, tuple(_load_folds(folder, train, known)))
+
+
+def _load_folds(folder: Path, rows: Rows, task: Task) -> Iterator[Fold]:
+    dealt: np.ndarray = np.load(folder / FOLDS, allow_pickle=False)
+    for number, (train, validation) in enumerate(folds.pairs(dealt)):
+        own = _has_x(folder, name := f"fold-{number}")
+        prepared = replace(rows, x=_load_x(folder, name)) if own else rows
+        yield Fold(SearchData(prepared.take(train), prepared.take(validation), task), validation)
 
 
 def validation_targets(folder: Path) -> np.ndarray:
-    """`y` of the validation rows in a prepared folder."""
-    found: np.ndarray = np.load(folder / "validation-y.npy", allow_pickle=False)
+    """`y` of the rows in a prepared folder that networks are judged on."""
+    judged = "train" if (folder / FOLDS).is_file() else "validation"
+    found: np.ndarray = np.load(folder / f"{judged}-y.npy", allow_pickle=False)
     return found
 
 
@@ -122,14 +135,25 @@ def _make(folder: Path, rows: Material, options: DataOptions) -> None:
         making = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
         fitted = fit(rows.part("train").columns, options, rows.searched())
-        parts = (rows.part(split) for split in material.SEARCHED)
-        train, validation = (Rows(fitted.matrix(p.columns), p.y, p.weight) for p in parts)
-        data = SearchData(train, validation, rows.task)
         with _writing_to(folder.parent):
-            _write(making, folder.name, data, fitted, profile_of(rows, fitted))
+            for split in SEARCHED if rows.folds is None else ("train",):
+                part = rows.part(split)
+                _save_rows(making, split, Rows(fitted.matrix(part.columns), part.y, part.weight))
+            if rows.folds is not None:
+                _save_folds(making, rows, options, fitted)
+            _write(making, folder.name, rows.task, fitted, profile_of(rows, fitted))
             _put(making, folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _save_folds(making: Path, rows: Material, options: DataOptions, whole: Fitted) -> None:
+    """All rows as each fold's training rows prepare them, where that is not the same in all."""
+    np.save(making / FOLDS, rows.dealt)
+    searched = rows.searched()
+    for number, columns in enumerate(rows.training_columns()):
+        if (own := fit(columns, options, searched, whole)) is not whole:
+            _save_x(making, f"fold-{number}", own.matrix(searched))
 
 
 def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
@@ -146,6 +170,7 @@ def profile_of(rows: Material, fitted: Fitted) -> DataProfile:
         targets={} if binary else statistics,
         weighted=rows.raw.weight is not None,
         leaks=_leaks(rows, fitted),
+        folds=rows.folds,
     )
 
 
@@ -170,15 +195,16 @@ def _writing_to(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(making: Path, name: str, data: SearchData, fitted: Fitted, profile: DataProfile) -> None:
-    """The manifest names the folder as well, so that a copy under another name is not believed."""
-    for split, rows in (("train", data.train), ("validation", data.validation)):
-        _save_rows(making, split, rows)
+def _write(making: Path, name: str, task: Task, fitted: Fitted, profile: DataProfile) -> None:
+    """What belongs to rows that are written; the manifest comes last.
+
+    It names the folder as well, so that a copy under another name is not believed.
+    """
     said, arrays = fitted.as_files()
     (making / PREPARATION).write_text(json.dumps(said, indent=1))
     np.savez(making / ARRAYS, allow_pickle=False, **arrays)
-    if task := data.task.describe():
-        (making / TASK).write_text(json.dumps(task, indent=1))
+    if told := task.describe():
+        (making / TASK).write_text(json.dumps(told, indent=1))
     (making / PROFILE).write_text(json.dumps(asdict(profile), indent=1))
     manifest = {"folder": name, "files": _hashes(making)}
     (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
@@ -225,29 +251,45 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _save_rows(folder: Path, name: str, rows: Rows) -> None:
-    if isinstance(rows.x, np.ndarray):
-        np.save(folder / f"{name}-x.npy", rows.x.astype(np.float32, copy=False))
-    else:
-        x = sparse.csr_matrix(rows.x)
-        np.save(folder / f"{name}-indices.npy", x.indices.astype(np.int32, copy=False))
-        np.save(folder / f"{name}-indptr.npy", x.indptr.astype(np.int64, copy=False))
-        np.save(folder / f"{name}-data.npy", x.data.astype(np.float32, copy=False))
-        np.save(folder / f"{name}-shape.npy", np.array(x.shape))
+    _save_x(folder, name, rows.x)
     np.save(folder / f"{name}-y.npy", rows.y.astype(np.float32, copy=False))
     if rows.weight is not None:
         np.save(folder / f"{name}-weight.npy", rows.weight.astype(np.float32, copy=False))
 
 
-def _load_rows(folder: Path, name: str) -> Rows:
-    def array(part: str) -> np.ndarray:
-        loaded: np.ndarray = np.load(folder / f"{name}-{part}.npy", allow_pickle=False)
-        return loaded
+def _save_x(folder: Path, name: str, x: Matrix) -> None:
+    if isinstance(x, np.ndarray):
+        np.save(folder / f"{name}-x.npy", x.astype(np.float32, copy=False))
+        return
+    held = sparse.csr_matrix(x)
+    np.save(folder / f"{name}-indices.npy", held.indices.astype(np.int32, copy=False))
+    np.save(folder / f"{name}-indptr.npy", held.indptr.astype(np.int64, copy=False))
+    np.save(folder / f"{name}-data.npy", held.data.astype(np.float32, copy=False))
+    np.save(folder / f"{name}-shape.npy", np.array(held.shape))
 
-    weight = array("weight") if (folder / f"{name}-weight.npy").is_file() else None
+
+def _load_rows(folder: Path, name: str) -> Rows:
+    weighted = (folder / f"{name}-weight.npy").is_file()
+    weight = _array(folder, name, "weight") if weighted else None
+    return Rows(_load_x(folder, name), _array(folder, name, "y"), weight)
+
+
+def _has_x(folder: Path, name: str) -> bool:
+    return any((folder / f"{name}-{part}.npy").is_file() for part in ("x", "indptr"))
+
+
+def _load_x(folder: Path, name: str) -> Matrix:
     if (folder / f"{name}-x.npy").is_file():
-        return Rows(array("x"), array("y"), weight)
-    parts = (array("data"), array("indices"), array("indptr"))
-    return Rows(sparse.csr_matrix(parts, shape=tuple(array("shape"))), array("y"), weight)
+        return _array(folder, name, "x")
+    data, indices, indptr, shape = (
+        _array(folder, name, part) for part in ("data", "indices", "indptr", "shape")
+    )
+    return sparse.csr_matrix((data, indices, indptr), shape=tuple(shape))
+
+
+def _array(folder: Path, name: str, part: str) -> np.ndarray:
+    loaded: np.ndarray = np.load(folder / f"{name}-{part}.npy", allow_pickle=False)
+    return loaded
 
 
 def _sha256(path: Path) -> str:

@@ -89,22 +89,34 @@ class AsGiven:
         return {"kind": "as given", "features": self.features}, {}
 
 
-def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str, Any]) -> Fitted:
+def fit(
+    columns: Mapping[str, Any],
+    options: DataOptions,
+    searched: Mapping[str, Any],
+    whole: Fitted | None = None,
+) -> Fitted:
     """The preparation of training rows.
 
     Args:
         columns: of the training rows, which alone give statistics.
         options: what was said of them.
         searched: the columns of training and validation rows, which tell of what kind each is.
+        whole: of a fold's training rows: the preparation of all rows that are searched, which tells
+            categories and words, so that a network has as many parameters in every fold.
 
     Raises:
         BadRequest: with every column whose kind is in doubt; or there is nothing to learn from.
     """
+    if whole is not None and not isinstance(whole, Table):
+        return whole  # without statistics
     if border.are_texts(columns):
         from capsearch.data.text import vocabulary_of  # scikit-learn takes a second
 
         return Words(tuple(vocabulary_of(columns[border.TEXTS].tolist(), options.vocabulary)))
     settings = Settings(vocabulary=options.vocabulary)
+    listed = None
+    if whole is not None:
+        listed, settings = table_of(searched), replace(settings, sparse=whole.preparation.sparse)
     numbers = border.are_numbers(columns)
     if numbers:
         x: Any = columns[border.NUMBERS]
@@ -119,7 +131,8 @@ def fit(columns: Mapping[str, Any], options: DataOptions, searched: Mapping[str,
             settings = replace(settings, texts=options.texts, rare=options.rare)
         kinds = columns_of(searched, declared)
     try:
-        return Table(kinds, Preparation.fit(table_of(columns), kinds, settings=settings), numbers)
+        made = Preparation.fit(table_of(columns), kinds, listed, settings)
+        return Table(kinds, made, numbers)
     except ValueError as error:
         raise BadRequest(f"data: {error}") from error
 

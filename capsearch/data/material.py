@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from capsearch.data import border, fingerprints
+from capsearch.data import border, fingerprints, folds
+from capsearch.data.enough import SEARCHED, too_few, torn_groups, wrong_folds
 from capsearch.data.labels import labelled
 from capsearch.data.options import DataOptions
 from capsearch.data.source import RawData, Source, blamed
 from capsearch.data.split import SPLITS, shared_keys, split_by_time, split_given, split_rows
 from capsearch.data.targets import Target, read_target
-from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
+from capsearch.records import Folds
 from capsearch.tasks import Task
 
 Columns = Mapping[str, Any]
-SEARCHED = ("train", "validation")
-LEAST = 2  # rows of a split: one has no spread
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Material:
     target: Target  # how the target is read
     values: np.ndarray  # what was read of it, one row each
     splits: Mapping[str, np.ndarray]  # 'train', 'validation', 'test': row numbers, sorted
+    folds: Folds | None = None  # cross-validation: then no split is for validation
     sealed: str | None = None  # hash of a file of test rows, which was not read
     digests: list[bytes] = field(default_factory=list)  # of each row, without its label
 
@@ -60,6 +60,23 @@ class Material:
         """The training or validation rows."""
         assert split in SEARCHED
         return self._taken(self.splits[split])
+
+    @cached_property
+    def dealt(self) -> np.ndarray:
+        """The fold of every training row, (repeats, rows); no rows without folds."""
+        if self.folds is None:
+            return np.empty((0, 0), np.int16)
+        rows = self.splits["train"]
+        group, strata = self.raw.group, self.target.strata(self.values[rows])
+        if group is not None:
+            return folds.deal(group[rows].tolist(), np.zeros(len(rows)), self.folds)
+        return folds.deal([self.digests[i] for i in rows], strata, self.folds)
+
+    def training_columns(self) -> Iterator[Columns]:
+        """Of the training rows of each fold, repeat by repeat."""
+        rows = self.splits["train"]
+        for train, _ in folds.pairs(self.dealt):
+            yield _Rows(self.raw.columns, rows[train])
 
     def searched(self) -> Columns:
         """Columns of training and validation rows together."""
@@ -93,7 +110,8 @@ class Material:
     @cached_property
     def content(self) -> str:
         """Names training and validation rows by their content and their order."""
-        return fingerprints.in_order(digest for name in SEARCHED for digest in self._labelled[name])
+        parts = [self._labelled[name] for name in SEARCHED if name in self._labelled]
+        return fingerprints.in_order(digest for part in parts for digest in part)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -155,13 +173,31 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
     values = target.values(np.asarray(raw.target))
     digests = fingerprints.row_digests(raw.columns)
     splits = _split(raw, target.strata(values), digests, options, apart=sealed is not None)
-    material = Material(name, raw, target, values, splits, sealed, digests)
-    mistakes = [*_too_few(material), *_torn(material)]
+    material = _folded(Material(name, raw, target, values, splits, None, sealed, digests), options)
+    mistakes = [*too_few(material), *torn_groups(material)]
     mistakes += border.wrong_values(raw.columns, _searched(splits))
     if mistakes:
         raise BadRequest(*mistakes)
     material.task.check(material.y)  # a target that teaches nothing is refused here, too
     return material
+
+
+def _folded(held_out: Material, options: DataOptions) -> Material:
+    """The same rows with those for validation among the training rows, if there are to be folds.
+
+    Folds that nobody asked for are not made where a label would be unknown in one of them.
+    """
+    raw, splits = held_out.raw, held_out.splits
+    given = raw.split is not None and bool((raw.split == "validation").any())
+    rows, timed = len(splits.get("validation", ())), raw.time is not None
+    asked = folds.asked_for(options, rows, given=given, in_time=timed)
+    if asked is None:
+        return held_out
+    joined = {"train": _searched(splits)}
+    joined |= {name: rows for name, rows in splits.items() if name not in SEARCHED}
+    material = replace(held_out, splits=joined, folds=asked)
+    unasked = not isinstance(options.validation, Folds)
+    return held_out if unasked and wrong_folds(material) else material
 
 
 class _Rows(Mapping[str, Any]):
@@ -226,41 +262,3 @@ def _rows_of(raw: RawData, rows: np.ndarray) -> RawData:
         for name in ("target", "group", "time", "weight", "split")
     }
     return replace(raw, columns=_Rows(raw.columns, rows), **beside)
-
-
-def _too_few(material: Material) -> list[str]:
-    """Every split must have rows, and the labels that it cannot do without."""
-    mistakes = []
-    wanted = [*SEARCHED, *(["test"] if "test" in material.splits else [])]
-    total = sum(material.sizes.values())
-    for name in wanted:
-        rows = material.splits.get(name, np.array([], np.int64))
-        if len(rows) < LEAST:
-            has = f"{len(rows) or 'none'} of the {total:,} rows"
-            different = len(set(material.digests))  # equal ones stay together
-            mistakes.append(
-                f"data: the {name} split has {has} ({different:,} different); {LEAST} are the least"
-            )
-        elif missing := material.target.absent(material.values[rows], name):
-            mistakes.append(
-                f"data: the {name} split has {len(rows):,} of {total:,} rows, and none with the "
-                f"label {' or '.join(map(quoted, missing))}"
-            )
-        elif (weight := material.raw.weight) is not None and not weight[rows].any():
-            mistakes.append(f"data: every row of the {name} split has a weight of 0")
-    return mistakes
-
-
-def _torn(material: Material) -> list[str]:
-    """A group that was given to two splits."""
-    group = material.raw.group
-    if group is None:
-        return []
-    splits = {name: set(group[rows].tolist()) for name, rows in material.splits.items()}
-    names = list(splits)
-    return [
-        f"data: groups stand in both {a} and {b}: {some([quoted(g) for g in torn])}"
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
-        if (torn := sorted(splits[a] & splits[b], key=str))
-    ]

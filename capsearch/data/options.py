@@ -1,16 +1,56 @@
 """The keys of a `[data]` table that the house reads, checked; every mistake in one BadRequest."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from capsearch.errors import BadRequest
+from capsearch.records import Folds
 from capsearch.spec.sentences import sentences
 
 FILES = ("path", "validation_path", "test_path")  # keys of our sources that name files
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+AUTO: Final = "auto"
+HELD_OUT = 0.2  # share of the rows that validate, where nothing is said and rows are enough
+MOST = 20  # folds, and repeats
 TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
+
+
+def _validation(given: Any) -> Any:
+    """A share, folds as a table, or "auto"."""
+    if given == AUTO or isinstance(given, Folds):
+        return given
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0.0 < given < 1.0:
+        return float(given)
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            "must be a share of the rows above 0 and below 1, such as 0.2, or folds, such as "
+            f"{{ folds = 5, repeats = 1 }}, or 'auto', not {given!r}"
+        )
+    least = {"folds": 2, "repeats": 1}
+    for name, value in given.items():
+        if name not in least:
+            raise ValueError(f"has no key {name!r}. Legal: folds, repeats")
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or not least[name] <= value <= MOST:
+            raise ValueError(f"{name} must be {least[name]} to {MOST}, not {value!r}")
+    return Folds(**given)
+
+
+Validation = Annotated[float | Folds | Literal["auto"], PlainValidator(_validation)]
+"""How networks are validated: a share of the rows held out, or folds.
+
+"auto" holds out a fifth of the rows, and takes five folds where these would be fewer than 1,000.
+"""
 
 
 def _labels(given: Any) -> Any:
@@ -33,7 +73,7 @@ class DataOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     vocabulary: Annotated[int, Field(ge=1)] = 10_000  # of texts: the most frequent words
-    validation: Share = 0.2
+    validation: Validation = AUTO
     seed: Annotated[int, Field(ge=0)] = 0
     task: TaskKind | None = None  # None: told by the labels, where they leave no doubt
     labels: Annotated[tuple[Any, ...], BeforeValidator(_labels)] | None = None
@@ -43,8 +83,12 @@ class DataOptions(BaseModel):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Of the splits that are drawn beside the training rows."""
-        drawn = {name: getattr(self, name, 0.0) for name in ("validation", "test")}
+        """Of the splits that are drawn beside the training rows.
+
+        With folds as without: the same rows are for testing, however networks are validated.
+        """
+        held_out = self.validation if isinstance(self.validation, float) else HELD_OUT
+        drawn = {"validation": held_out, "test": getattr(self, "test", 0.0)}
         return {name: share for name, share in drawn.items() if isinstance(share, float) and share}
 
 
@@ -56,9 +100,10 @@ class SplitOptions(DataOptions):
     @model_validator(mode="after")
     def _leaves_rows_for_training(self) -> Self:
         if sum(self.shares.values()) >= 1.0:
+            held_out = self.shares["validation"]
             raise ValueError(
-                f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train "
-                "on: their sum must be below 1"
+                f"validation ({held_out:g}) and test ({self.test:g}) leave nothing to train on: "
+                "their sum must be below 1"
             )
         return self
 
@@ -76,7 +121,14 @@ def question_of(options: DataOptions) -> dict[str, Any]:
     """What the options ask, without those at their default.
 
     Names of files are left out: files enter a question by their content, which the fingerprints of
-    the rows and the identity of the source tell. That there is such a file is part of it.
+    the rows and the identity of the source tell. That there is such a file is part of it. A
+    hold-out of a fifth is what nothing said once meant, and is left out; "auto" is not.
     """
-    said = options.model_dump(mode="json", exclude_defaults=True)
+    said = options.model_dump(mode="json", exclude_defaults=True, exclude={"validation"})
+    usual = type(options).model_fields["validation"].default
+    asked = options.validation
+    if asked != (HELD_OUT if usual == AUTO else usual):
+        said["validation"] = (
+            {"folds": asked.folds, "repeats": asked.repeats} if isinstance(asked, Folds) else asked
+        )
     return {k: True if k in FILES and k != "path" else v for k, v in said.items() if k != "path"}

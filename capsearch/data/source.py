@@ -56,15 +56,28 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class SearchData:
-    """All that a search may see: there is no field for test rows, and there never will be."""
+    """All that a search may see: there is no field for test rows, and there never will be.
+
+    With `folds` the validation rows are the training rows: networks train on folds, and each row is
+    judged once a repeat, by a network of a fold that has it for validation.
+    """
 
     train: Rows
     validation: Rows
     task: Task = BINARY
+    folds: "tuple[Fold, ...]" = ()  # repeat by repeat
 
     @property
     def features(self) -> int:
         return int(self.train.x.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The rows of one fold, and the places of those for validation among all rows."""
+
+    data: SearchData
+    places: np.ndarray  # int64 (validation rows,)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def split_rows(
     Every class is divided by the same shares, as exactly as rows of equal keys allow.
     """
     rng = np.random.default_rng([seed, 2])
-    groups = _groups(keys)
+    groups = equal_rows(keys)
     kinds = classes[[rows[0] for rows in groups]]
     parts: dict[str, list[int]] = {name: [] for name in ("train", *shares)}
     for kind in np.unique(kinds):
@@ -68,7 +68,7 @@ def shared_keys(splits: Mapping[str, Keys]) -> dict[str, int]:
     return {f"{a}/{b}": sum(key in known[a] for key in splits[b]) for a, b in pairs}
 
 
-def _groups(keys: Keys) -> list[list[int]]:
+def equal_rows(keys: Keys) -> list[list[int]]:
     """Row numbers of equal keys, in the order of their first appearance."""
     rows: dict[Hashable, list[int]] = {}
     for number, key in enumerate(keys):

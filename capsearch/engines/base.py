@@ -8,7 +8,7 @@ What every engine promises, and `tests/contracts/engine.py` checks of each:
 - after every epoch the validation rows are scored with dropout off; training ends `patience`
   epochs after the best one, and figures and weights are those of the best epoch;
 - with `stop_on = "half"` the best epoch is that of one half of these rows, and every figure is of
-  the other half (`looks`);
+  the other half (`looks`); with "never" the best epoch is the last;
 - losses are data losses: the L1 and L2 penalties steer training and are not counted;
 - a job that diverges is a failed outcome with its reason, not an exception.
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 from capsearch.data.source import Rows, SearchData
 from capsearch.randomness import halves
-from capsearch.records import KINDS, Curve, Job, Outcome, StopOn
+from capsearch.records import KINDS, Curve, Job, Outcome, Stopping
 from capsearch.tasks import Task
 
 
@@ -40,9 +40,9 @@ def diverged(epoch: int, curve: Curve, seconds: float) -> Outcome:
     return Outcome.failed("diverged", f"{KINDS['diverged']} at epoch {epoch}", curve, seconds)
 
 
-def looks(validation: Rows, stop_on: StopOn) -> tuple[Rows, Rows]:
-    """The rows that stop training, and the rows that figures are of; the very same for "all"."""
-    if stop_on == "all":
+def looks(validation: Rows, stop_on: Stopping) -> tuple[Rows, Rows]:
+    """The rows that stop training, and those that figures are of; the same but for "half"."""
+    if stop_on != "half":
         return validation, validation
     stopping, judging = map(validation.take, halves(len(validation)))
     return stopping, judging
@@ -79,7 +79,10 @@ class Engine(Protocol):
     """What trains. Final classes satisfy it; to change what one does, wrap it."""
 
     pack: int
-    """How many jobs this engine wants at a time."""
+    """How many jobs this engine wants at a time.
+
+    One that wants more than one may be called from several threads at once, for any rows.
+    """
 
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
         """One result a job, in the order of the jobs."""

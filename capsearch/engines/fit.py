@@ -50,6 +50,7 @@ def _train(job: Job, data: SearchData) -> Trained:
     stopping = keras.callbacks.EarlyStopping(
         f"val_{LOSS}", mode="min", patience=job.patience, restore_best_weights=True
     )
+    stops = [] if job.stop_on == "never" else [stopping]
     batches = _Batches(data.train, job.candidate.batch_size, task)
     stopping_rows, judging_rows = looks(data.validation, job.stop_on)
     judged: list[dict[str, float]] = []
@@ -67,7 +68,7 @@ def _train(job: Job, data: SearchData) -> Trained:
         batches,
         validation_data=_Batches(stopping_rows, VALIDATION_BATCH, task),
         epochs=job.epochs,
-        callbacks=[shuffling, *look_again, stopping, keras.callbacks.TerminateOnNaN()],
+        callbacks=[shuffling, *look_again, *stops, keras.callbacks.TerminateOnNaN()],
         shuffle=False,
         verbose=0,
     ).history
@@ -79,7 +80,7 @@ def _train(job: Job, data: SearchData) -> Trained:
     finite = np.isfinite([curve.loss, curve.val_loss, stopped_on]).all(axis=0)
     if not finite.all():
         return Trained(diverged(int(np.argmin(finite)) + 1, curve, seconds), ())
-    best = int(np.argmin(stopped_on))
+    best = int(np.argmin(stopped_on)) if stops else len(stopped_on) - 1
     losses = _losses(model, judging_rows, task)
     mean = float(losses.mean(dtype=np.float64))
     outcome = outcome_of(task, curve, best, mean, seconds, losses)

@@ -11,7 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from capsearch.data.source import SearchData
+from capsearch.engines import folds
 from capsearch.engines.base import Trained
 from capsearch.engines.child import Child, ChildFailed, lookup
 from capsearch.engines.registry import engine_of
@@ -151,7 +154,7 @@ def train_here(engine: str, folder: Path, jobs: Sequence[Job], keep: bool) -> li
 
             _state[engine, folder] = (lookup(engine)(), cache.load(folder))
         instance, data = _state[engine, folder]
-    return kept(instance.train(jobs, data), data, keep=keep)
+    return kept(folds.train(instance, jobs, data), data, keep=keep)
 
 
 def kept(trained: Sequence[Trained], data: SearchData, *, keep: bool) -> list[Trained]:
@@ -160,7 +163,10 @@ def kept(trained: Sequence[Trained], data: SearchData, *, keep: bool) -> list[Tr
         return [Trained(each.outcome, ()) for each in trained]
     chosen = some_rows(len(data.validation), OUTPUT_ROWS)
     x = data.validation.x[chosen]
-    return [
-        replace(each, outputs=predictions(each.weights, x, data.task) if each.weights else None)
-        for each in trained
-    ]
+
+    def outputs(each: Trained) -> np.ndarray | None:
+        if each.outputs is not None:  # of folds, on all rows
+            return np.asarray(each.outputs[chosen])
+        return predictions(each.weights, x, data.task) if each.weights else None
+
+    return [replace(each, outputs=outputs(each)) for each in trained]

@@ -52,9 +52,11 @@ def show_result(
             style="bold green" if point == record.choice.selected else "",
         )
     said = _pairs((f"[yellow]{k}[/]" if k.startswith("CS") else k, v) for k, v in _facts(record))
+    data = record.study.data
+    wider = "; ".join(["standard error", *filter(None, [facts.folds_share(data)])])
     console.print(
-        f"\n[bold]{escape(record.study.name)}[/]: on validation rows, mean of fresh-seed runs ± "
-        f"standard error{_as_good(record)}",
+        f"\n[bold]{escape(record.study.name)}[/]: on {facts.judged_rows(data)}, mean of fresh-seed "
+        f"runs ± {wider}{_as_good(record)}",
         highlight=False,
     )
     console.print(table, "", said, sep="\n", highlight=False)
@@ -94,6 +96,12 @@ def show_data(console: Console, profile: DataProfile) -> None:
     said = facts.shared_rows(profile)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
     console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n", markup=False)
+    if profile.folds:
+        console.print(
+            f"Networks are judged on {facts.judged_rows(profile)}: each row by networks trained on "
+            "the other folds.",
+            markup=False,
+        )
 
 
 def show_studies(console: Console, known: Sequence[str], rows: Sequence[StudyRow]) -> None:
@@ -185,6 +193,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     yield "Why", f"rule {choice.rule}: {choice.reason.rstrip('.')}"
     if claim := facts.claim(record):
         yield "Claim", claim
+    if again := facts.trained_again(record):
+        yield "Trained", again
     yield "Test", _tested(record)
     if chosen != choice.best:
         yield (

@@ -4,7 +4,7 @@ Nothing here knows Keras, Optuna or MLflow: a record can cross a process border,
 and be read back equal (`storage.codec`).
 """
 
-from capsearch.records.candidate import Candidate, Job, StopOn, digest_of
+from capsearch.records.candidate import Candidate, Job, StopOn, Stopping, digest_of
 from capsearch.records.outcome import (
     KINDS,
     Curve,
@@ -21,6 +21,7 @@ from capsearch.records.study import (
     DataProfile,
     Decision,
     Estimate,
+    Folds,
     Interval,
     Opening,
     Proof,
@@ -44,6 +45,7 @@ __all__ = [
     "Estimate",
     "Failure",
     "FailureKind",
+    "Folds",
     "Group",
     "Interval",
     "Job",
@@ -53,6 +55,7 @@ __all__ = [
     "RungEvidence",
     "Standing",
     "StopOn",
+    "Stopping",
     "Study",
     "StudyRecord",
     "TestScore",

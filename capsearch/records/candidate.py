@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
 StopOn = Literal["all", "half"]
+Stopping = Literal[StopOn, "never"]
 
 
 def digest_of(value: object) -> str:
@@ -76,7 +77,8 @@ class Job:
     `seed` makes the initial weights and dropout masks, `shuffle_seed` the order of the rows in
     every epoch. Jobs with the same replicate share their order, so that an engine may train them
     side by side on the same batches. `stop_on` says which validation rows stop training: with
-    "half", one half of them does, and the losses of the outcome are those of the other half.
+    "half", one half of them does, and the losses of the outcome are those of the other half; with
+    "never" all epochs are trained, and the last one counts as the best.
     `engine` and `data` name what trains and the rows it trains on, so that outcomes of two kinds
     never mix.
     """
@@ -86,7 +88,7 @@ class Job:
     shuffle_seed: int
     epochs: int
     patience: int
-    stop_on: StopOn = "all"
+    stop_on: Stopping = "all"
     engine: str = ""
     data: str = ""
 

@@ -7,16 +7,13 @@ rows are right is read from their losses, which tell it of two classes alone, an
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite, log
-
-import numpy as np
+from math import isfinite
 
 from capsearch.records import Candidate, StudyRecord
 from capsearch.report.facts import task_in
-from capsearch.selection import Contrasts
+from capsearch.selection import Contrasts, judge_for
 from capsearch.selection.contrasts import TAIL, losses_of
-
-WRONG = log(2)  # a row's loss above it: what is true had a probability below one half
+from capsearch.selection.judge import LOG_LOSS
 
 
 @dataclass(frozen=True)
@@ -72,15 +69,16 @@ def named(record: StudyRecord) -> dict[str, Candidate]:
 def compared(record: StudyRecord) -> list[Compared]:
     """Every pair of named networks that could be trained again."""
     known = named(record)
-    tables = dict(zip(known, losses_of(list(known.values()), record.replicates), strict=True))
-    names = [name for name, table in tables.items() if table]
-    if len(names) < 2:
-        return []
-    losses = [tables[name] for name in names]
-    if not _tell_hits(record):
-        return list(_pairs(names, Contrasts.of(losses), None))
-    wrong = [{r: (row > WRONG).astype(np.float64) for r, row in t.items()} for t in losses]
-    return list(_pairs(names, Contrasts.of(losses), Contrasts.of(wrong)))
+    judges = (LOG_LOSS, "error") if _tell_hits(record) else (LOG_LOSS,)
+    found = list[Contrasts]()
+    for judge in judges:
+        read = judge_for(judge, record.study.data).read(record.replicates)
+        tables = dict(zip(known, losses_of(list(known.values()), read), strict=True))
+        names = [name for name, table in tables.items() if table]
+        if len(names) < 2:
+            return []
+        found.append(Contrasts.of([tables[name] for name in names]))
+    return list(_pairs(names, found[0], found[1] if len(found) > 1 else None))
 
 
 def _tell_hits(record: StudyRecord) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capsearch.families.dense import settings_of
-from capsearch.records import Estimate, Interval, StudyRecord, Tracking
+from capsearch.records import DataProfile, Estimate, Interval, StudyRecord, Tracking
 from capsearch.report.facts import task_in
 from capsearch.selection import by_log_loss
 from capsearch.selection.judge import LOG_LOSS
@@ -35,6 +35,7 @@ def document(
             "source": study.data.source,
             "sizes": study.data.sizes,
             "fingerprints": study.data.fingerprints,
+            "folds": _folds(study.data),
         },
         "task": {
             "kind": task.kind,
@@ -94,6 +95,12 @@ def document(
         "decided_at": record.decision.decided_at,
         "versions": record.decision.versions,
     }
+
+
+def _folds(data: DataProfile) -> dict[str, int] | None:
+    """None where some rows are held out for validation."""
+    folds = data.folds
+    return {"folds": folds.folds, "repeats": folds.repeats} if folds else None
 
 
 def _metrics(metrics: Mapping[str, Interval]) -> dict[str, dict[str, float]]:

@@ -89,6 +89,35 @@ def other_openings(test: TestScore) -> str:
     return f"{studies} opened this test split"
 
 
+def judged_rows(profile: DataProfile) -> str:
+    """'5,000 validation rows', or 'all 142 rows, in 5 folds'; of which networks are judged."""
+    rows, folds = profile.sizes[profile.judged], profile.folds
+    if folds is None:
+        return f"{rows:,} validation rows"
+    times = f", {folds.repeats} times over" if folds.repeats > 1 else ""
+    return f"all {rows:,} rows, in {folds.folds} folds{times}"
+
+
+def folds_share(profile: DataProfile) -> str:
+    """Why errors are wider where there are folds; else empty."""
+    if profile.folds is None:
+        return ""
+    return f"errors over rows are taken {profile.widening:.3g} times as wide, for folds share rows"
+
+
+def trained_again(record: StudyRecord) -> str:
+    """What became of the selected network where there are folds; else empty."""
+    data, choice = record.study.data, record.choice
+    ended = [t.outcome for t in record.replicates if t.job.key == choice.key and t.outcome]
+    if data.folds is None or not ended:
+        return ""
+    epochs = f"{ended[0].best_epoch:,} epoch{'s' if ended[0].best_epoch > 1 else ''}"
+    return (
+        f"the selected network was trained again on all {data.sizes[data.judged]:,} rows, for "
+        f"{epochs}, the median of its folds"
+    )
+
+
 def shared_rows(profile: DataProfile) -> str:
     """'1,200 test rows also appear in train'; or that no row appears in more than one split.
 

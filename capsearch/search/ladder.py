@@ -16,7 +16,7 @@ from capsearch.search.exchange import beside, contested
 from capsearch.search.growth import evidence_of, reach
 from capsearch.search.plan import baseline_trials, shares
 from capsearch.search.rounds import Question, Rounds
-from capsearch.selection import JUDGES
+from capsearch.selection import judge_for
 
 
 @dataclass
@@ -103,7 +103,8 @@ class Ladder:
         if not self.question.sampling.exchange:
             return shares(self.trials, len(complete))
         budgets, select = self.own[: len(complete)], self.question.spec.select
-        judged = [JUDGES[select.judge].read(trials) for trials in complete]
+        judge = judge_for(select.judge, self.question.study.data)
+        judged = [judge.read(trials) for trials in complete]
         more = contested(judged, select.settings.margin)
         for number, share in zip(more, shares(self.trials - sum(budgets), len(more)), strict=True):
             budgets[number] += share

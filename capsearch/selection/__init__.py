@@ -24,7 +24,7 @@ from capsearch.selection.curve import (
     representatives,
     standard_error,
 )
-from capsearch.selection.judge import JUDGES, Judge, by_log_loss, judge_of, judged
+from capsearch.selection.judge import JUDGES, Judge, by_log_loss, judge_for, judge_of, judged
 from capsearch.selection.kneedle import knee
 from capsearch.selection.noninferiority import non_inferiority
 from capsearch.selection.probability import Goodness, probably_good, shown
@@ -49,6 +49,7 @@ __all__ = [
     "estimate",
     "estimates_of",
     "frontier",
+    "judge_for",
     "judge_of",
     "judged",
     "knee",

@@ -105,19 +105,19 @@ def _needs(parts: Components, distance: float, level: float) -> str:
     if rows:
         return f"it would take {examples}; more fresh-seed runs alone are not enough"
     if replicates:
-        return f"it would take {seeds}; more validation rows alone are not enough"
+        return f"it would take {seeds}; more rows to validate on alone are not enough"
     more = [parts.replicates * 2**double for double in range(1, 6)]
     both = [(n * r, r, n) for r in more if (n := parts.rows_for(distance, level, r))]
     if both:
         _, replicates, rows = min(both)
         return f"it would take both {_seeds(replicates, parts)} and {_examples(rows, parts)}"
-    return "no reasonable number of validation rows and fresh-seed runs would be enough"
+    return "no reasonable number of rows to validate on and fresh-seed runs would be enough"
 
 
 def _examples(rows: int, parts: Components) -> str:
     """Rounded up to two digits: an estimate knows no more."""
     step = 10 ** max(len(str(rows)) - 2, 0)
-    return f"about {-(-rows // step) * step:,} validation rows instead of {parts.rows:,}"
+    return f"about {-(-rows // step) * step:,} rows to validate on instead of {parts.rows:,}"
 
 
 def _seeds(replicates: int, parts: Components) -> str:

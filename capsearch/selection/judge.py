@@ -2,7 +2,8 @@
 
 Training, stopping and search go on by log loss, which tells networks apart with the fewest rows.
 All three are read from the log loss of each validation row: a row whose true class was given the
-probability p has a log loss of -ln p.
+probability p has a log loss of -ln p. Where rows are cross-validated their scores are spread around
+their mean by `widening`, so that whatever is computed of them has errors that are so much wider.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from math import log
 
 import numpy as np
 
-from capsearch.records import Estimate, StudyRecord, Trial
+from capsearch.records import DataProfile, Estimate, StudyRecord, Trial
 from capsearch.selection.curve import estimate
 
 LOG_LOSS = "log_loss"
@@ -43,11 +44,13 @@ class Judge:
     noun: str  # as it follows "validation"
     scores: Callable[[np.ndarray], np.ndarray]  # of log losses, any shape
     blind: Callable[[float], float]  # its mean where only the share of positives is known
+    widening: float = 1.0  # of errors over rows (`Folds.widening`)
 
     def read(self, trials: Sequence[Trial]) -> tuple[Trial, ...]:
         """The trials with a score of each validation row in place of its loss.
 
-        Their mean losses stay what they are.
+        Their mean losses stay what they are. By hand, scores 1, 2 and 6 of one trial, widened by
+        1.5: their mean is 3, so they become 0, 1.5 and 7.5.
         """
         return tuple(map(self._read, trials))
 
@@ -55,7 +58,11 @@ class Judge:
         outcome = trial.outcome
         if outcome is None or outcome.val_losses is None:
             return trial
-        return trial.ended(replace(outcome, val_losses=self.scores(outcome.val_losses)))
+        scores = self.scores(outcome.val_losses)
+        if self.widening != 1.0:
+            mean = scores.mean(dtype=np.float64)
+            scores = mean + self.widening * (scores - mean)
+        return trial.ended(replace(outcome, val_losses=scores))
 
 
 JUDGES = {
@@ -66,9 +73,15 @@ JUDGES = {
 """By the names of the study file: in nats, share of the rows, squared probability."""
 
 
+def judge_for(name: str, data: DataProfile) -> Judge:
+    """The judge of this name for such data."""
+    return replace(JUDGES[name], widening=data.widening)
+
+
 def judge_of(record: StudyRecord) -> Judge:
     """By which a study was decided; those before there were several, by log loss."""
-    return JUDGES[record.study.question["select"].get("judge", LOG_LOSS)]
+    name = record.study.question["select"].get("judge", LOG_LOSS)
+    return judge_for(name, record.study.data)
 
 
 def judged(record: StudyRecord) -> StudyRecord:
@@ -79,8 +92,10 @@ def judged(record: StudyRecord) -> StudyRecord:
 
 def by_log_loss(record: StudyRecord, point: Estimate) -> Estimate:
     """A finalist's mean log loss and its standard error, whatever it was judged by."""
-    if judge_of(record) is JUDGES[LOG_LOSS]:
+    log_loss = judge_for(LOG_LOSS, record.study.data)
+    if judge_of(record) == log_loss:
         return point
-    found = estimate([t for t in record.replicates if t.candidate == point.candidate])
+    runs = [t for t in record.replicates if t.candidate == point.candidate]
+    found = estimate(log_loss.read(runs))
     assert found is not None  # it was compared
     return found

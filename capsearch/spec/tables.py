@@ -147,8 +147,8 @@ def blind_score(data: DataProfile, judge: Judge) -> float:
     By hand: a quarter positive, -(0.25 ln 0.25 + 0.75 ln 0.75) = 0.5623 by log loss, 0.25 by error.
     Raises BadRequest for a judge that is not for this task.
     """
-    statistics, task = data.statistics("validation"), task_of(data.task)
-    if judge is JUDGES[LOG_LOSS]:
+    statistics, task = data.statistics(data.judged), task_of(data.task)
+    if judge.noun == JUDGES[LOG_LOSS].noun:
         return task.blind_loss_of(statistics)
     if task.kind != "binary" or data.counts_differ:
         raise BadRequest(
@@ -230,6 +230,11 @@ class StudySpec(Table):
 
         Raises BadRequest for what cannot be asked of such data.
         """
+        if data.folds is not None and self.training.stop_on == "half":
+            raise BadRequest(
+                "training.stop_on: 'half' is for rows that are held out, and these are judged in "
+                "folds. Legal here: 'all'; or write a share such as validation = 0.2 in [data]"
+            )
         suited = {"initialization": initialization.for_rows(sparse=sparse)}
         said = _given(self.training, dense.SETTINGS) | _given(self.space, dense.SETTINGS)
         filled = {name: value for name, value in suited.items() if name not in said}

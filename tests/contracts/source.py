@@ -43,7 +43,7 @@ class SourceContract:
         numbers = np.concatenate([np.asarray(part) for part in rows.splits.values()])
         assert sorted(numbers.tolist()) == list(range(len(rows.y)))
         if rows.raw.group is None and rows.raw.time is None:
-            assert rows.duplicates["train/validation"] == 0
+            assert rows.duplicates.get("train/validation", 0) == 0
             if rows.raw.split is None:
                 assert set(rows.duplicates.values()) == {0}
 
@@ -55,7 +55,11 @@ class SourceContract:
         assert found[0].key == found[1].key
         assert found[0].profile == found[1].profile
         data, profile = cache.load(found[0].folder), found[0].profile
-        for name, rows in (("train", data.train), ("validation", data.validation)):
+        assert bool(data.folds) == bool(profile.folds)
+        parts = {"train": data.train}
+        if not data.folds:
+            parts["validation"] = data.validation
+        for name, rows in parts.items():
             assert rows.x.dtype == rows.y.dtype == np.float32
             values = rows.x.data if sparse.issparse(rows.x) else rows.x
             assert np.isfinite(np.asarray(values)).all()
@@ -63,4 +67,4 @@ class SourceContract:
             assert profile.sizes[name] == len(rows)
             assert profile.balance[name] == pytest.approx(float(rows.y.mean()))
             assert profile.features == rows.x.shape[1]
-        assert set(profile.fingerprints) >= {"train", "validation"}
+        assert set(profile.fingerprints) - {"test"} == set(parts)

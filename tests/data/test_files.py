@@ -167,7 +167,7 @@ def test_a_test_file_is_hashed_and_not_read(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_bytes(b"\x00\xff no table at all")
     ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
     rows = read(ref)
-    assert rows.sizes.keys() == {"train", "validation"}
+    assert rows.sizes.keys() == {"train"}
     (tmp_path / "test.csv").write_bytes(b"another")
     assert read(ref).fingerprints["test"] != rows.fingerprints["test"]
 

@@ -181,7 +181,7 @@ def test_a_word_of_the_validation_or_test_rows_alone_is_no_column(tmp_path: Path
             {"source": "imdb", "vocabulary": 0, "validation": 1.5, "vocabluary": 3},
             [
                 "data.vocabulary: must be greater than or equal to 1, not 0",
-                "data.validation: must be less than 1, not 1.5",
+                "data.validation: must be a share of the rows above 0 and below 1",
                 "data.vocabluary: unknown key. Did you mean vocabulary? Known: source, vocabulary",
             ],
         ),

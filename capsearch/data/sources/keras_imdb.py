@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from capsearch.data.options import DataOptions, Share
+from capsearch.data.options import DataOptions, Validation
 from capsearch.data.source import RawData
 from capsearch.data.sources import keras
 from capsearch.errors import BadRequest
@@ -22,7 +22,7 @@ Reviews = tuple[list[str], list[float]]
 class KerasImdbOptions(DataOptions):
     """`validation` is a share of the official training split; the test split is official."""
 
-    validation: Share = 0.4
+    validation: Validation = 0.4
 
 
 class KerasImdb:

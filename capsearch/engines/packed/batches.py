@@ -13,7 +13,7 @@ from capsearch.data.source import Rows, SearchData
 from capsearch.engines.base import looks
 from capsearch.engines.packed.kernels import Inputs, Plan, by_columns
 from capsearch.randomness import row_order
-from capsearch.records import StopOn
+from capsearch.records import Stopping
 from capsearch.tasks import Task
 from capsearch.tasks.weights import row_weights
 
@@ -56,8 +56,8 @@ class Batches:
         self.is_sparse = pays_sparse(data.train)
         self.train = self._inputs(data.train)
         self.validation = self._inputs(data.validation)
-        self._looks: dict[StopOn, tuple[Inputs, Inputs]]
-        self._looks = {"all": (self.validation, self.validation)}
+        self._looks: dict[Stopping, tuple[Inputs, Inputs]]
+        self._looks = dict.fromkeys(("all", "never"), (self.validation, self.validation))
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
 
@@ -70,8 +70,8 @@ class Batches:
                 self._plans[key] = plan
             return plan
 
-    def look(self, stop_on: StopOn) -> tuple[Inputs, Inputs]:
-        """The rows that stop training and the rows that figures are of; one object for "all"."""
+    def look(self, stop_on: Stopping) -> tuple[Inputs, Inputs]:
+        """The rows that stop training and those that figures are of; one object but for "half"."""
         with self._lock:
             if stop_on not in self._looks:
                 stopping, judging = looks(self.data.validation, stop_on)

@@ -41,8 +41,9 @@ class PackedEngine:
         self.threads = threads or numba.config.NUMBA_NUM_THREADS
         self._pool = ThreadPoolExecutor(self.threads)
         self._lock = Lock()
-        self._batches: Batches | None = None
+        self._batches: dict[int, Batches] = {}  # by the identity of the data that they hold
         self._orders = Counter[int]()  # those of the packs in training
+        self._users = Counter[int]()  # packs in training, by their data
         threadpool_limits(1, user_api="blas")
 
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
@@ -58,14 +59,18 @@ class PackedEngine:
                 left.cancel()
             with self._lock:
                 self._orders -= Counter(orders)
+                self._users -= Counter([id(data)])
 
     def _begin(self, orders: Collection[int], data: SearchData) -> Batches:
         with self._lock:
-            if self._batches is None or self._batches.data is not data:
-                self._batches = Batches(data)
+            if id(data) not in self._batches:
+                used = {key: batches for key, batches in self._batches.items() if self._users[key]}
+                self._batches = used | {id(data): Batches(data)}
             self._orders += Counter(orders)
-            self._batches.keep_only(self._orders)
-            return self._batches
+            self._users[id(data)] += 1
+            batches = self._batches[id(data)]
+            batches.keep_only(self._orders)
+            return batches
 
 
 def _cost(candidate: Candidate, outputs: int) -> int:
@@ -100,7 +105,7 @@ def _train(job: Job, batches: Batches) -> Trained:
         if not finite or not math.isfinite(val_loss):
             seconds = time.perf_counter() - started
             return Trained(diverged(epoch + 1, curve_of(task, epochs), seconds), ())
-        if val_loss < best_loss:
+        if val_loss < best_loss or job.stop_on == "never":
             best, best_loss = epoch, val_loss
             kept = (net.kernel.copy(), net.rest.copy(), losses.copy())
         elif epoch - best >= job.patience:

@@ -116,7 +116,10 @@ def learned(record: StudyRecord) -> Answer:
 
 
 def surprise(record: StudyRecord) -> Answer:
-    """CS017: the test loss against the validation loss, in standard errors of their difference."""
+    """CS017: the test loss against the validation loss, in standard errors of their difference.
+
+    With folds the network that was tested is none of those whose loss is known.
+    """
     test = record.test
     if test is None:
         return not_applicable(_untested(record))
@@ -124,9 +127,10 @@ def surprise(record: StudyRecord) -> Answer:
     error = hypot(chosen.se, (test.loss_high - test.loss) / Z95)  # its low end stops at 0
     apart = test.loss - chosen.mean
     said = f"the test loss ({test.loss:.4f}) and the validation loss ({chosen.mean:.4f})"
+    again = f"; {refit}" if (refit := facts.trained_again(record)) else ""
     if abs(apart) > Z95 * error:
-        return warning(f"{said} differ by more than chance explains: the splits may differ")
-    return ok(f"{said} differ by no more than chance explains")
+        return warning(f"{said} differ by more than chance explains: the splits may differ{again}")
+    return ok(f"{said} differ by no more than chance explains{again}")
 
 
 def _untested(record: StudyRecord) -> str:

@@ -23,8 +23,8 @@ def margin(record: StudyRecord) -> Answer:
     known = f"known to within {half:.4f}" if isfinite(half) else "not known"
     said = (
         f"the cost of the smaller network is {known} (from "
-        f"{record.study.data.sizes['validation']:,} validation rows and "
-        f"{record.choice.selected.replicates} seeds); the margin is {asked:g}"
+        f"{facts.judged_rows(record.study.data)} and {record.choice.selected.replicates} seeds); "
+        f"the margin is {asked:g}"
     )
     return warning(f"too few rows or seeds: {said}") if half > asked else ok(said)
 
@@ -52,6 +52,6 @@ def same_as_keras(record: StudyRecord) -> Answer:
         return warning(f"the engine could not be compared with Keras: {proof.reason}")
     said = (
         f"trained for a few steps from the same weights, the engine and Keras differ by at most "
-        f"{proof.difference:.2g} in the loss of any of {proof.rows:,} validation rows"
+        f"{proof.difference:.2g} in the loss of any of {proof.rows:,} rows"
     )
     return warning(said) if proof.difference > ROUNDING else ok(said)
