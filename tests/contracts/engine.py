@@ -77,6 +77,18 @@ class EngineContract:
         assert outcome.val_loss == pytest.approx(min(outcome.curve.val_loss), rel=1e-4)
         assert outcome.curve.val_loss[outcome.best_epoch - 1] == min(outcome.curve.val_loss)
 
+    def test_with_never_all_epochs_are_trained_and_the_last_one_counts(
+        self, engine: Engine
+    ) -> None:
+        asked = replace(job(Candidate((4,), **SMALL), epochs=12, patience=1), stop_on="never")
+        data = toy_data(dense=True)
+        (trained,) = engine.train([asked], data)
+        outcome, found = trained.outcome, predictions(trained.weights, data.validation.x)
+        assert outcome.best_epoch == len(outcome.curve) == 12
+        told = summary(found, data.validation.y)["loss"]
+        assert outcome.val_loss == pytest.approx(told, rel=1e-4)
+        assert outcome.val_loss == pytest.approx(outcome.curve.val_loss[-1], rel=1e-4)
+
     def test_it_learns(self, engine: Engine) -> None:
         (trained,) = engine.train([job(Candidate((8,), **SMALL), epochs=30)], toy_data())
         assert trained.outcome.val_loss < 0.45
