@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     ValidationError,
     model_validator,
@@ -46,7 +47,15 @@ def _validation(given: Any) -> Any:
     return Folds(**given)
 
 
-Validation = Annotated[float | Folds | Literal["auto"], PlainValidator(_validation)]
+def _as_said(asked: Any) -> Any:
+    """As a study file has it."""
+    folds = isinstance(asked, Folds)
+    return {"folds": asked.folds, "repeats": asked.repeats} if folds else asked
+
+
+Validation = Annotated[
+    float | Folds | Literal["auto"], PlainValidator(_validation), PlainSerializer(_as_said)
+]
 """How networks are validated: a share of the rows held out, or folds.
 
 "auto" holds out a fifth of the rows, and takes five folds where these would be fewer than 1,000.
@@ -126,9 +135,6 @@ def question_of(options: DataOptions) -> dict[str, Any]:
     """
     said = options.model_dump(mode="json", exclude_defaults=True, exclude={"validation"})
     usual = type(options).model_fields["validation"].default
-    asked = options.validation
-    if asked != (HELD_OUT if usual == AUTO else usual):
-        said["validation"] = (
-            {"folds": asked.folds, "repeats": asked.repeats} if isinstance(asked, Folds) else asked
-        )
+    if options.validation != (HELD_OUT if usual == AUTO else usual):
+        said["validation"] = _as_said(options.validation)
     return {k: True if k in FILES and k != "path" else v for k, v in said.items() if k != "path"}
