@@ -218,7 +218,7 @@ class Driver:
     ) -> FinalTask:
         """With the weights of the chosen replicate; of folds, with the epochs of a training."""
         session, choice = self.session, decision.choice
-        task = FinalTask(choice, session.folder, folder, threshold=decision.threshold)
+        task = FinalTask(choice, (), session.folder, folder, decision.threshold)
         if session.study.data.folds is not None:
             outcome = next(t.outcome for t in replicates if t.job.key == choice.key)
             assert outcome is not None  # it was chosen

@@ -46,11 +46,11 @@ class FinalTask:
     """Everything the child needs to keep a model; it crosses a process border."""
 
     choice: Choice
+    weights: tuple[np.ndarray, ...]  # of the replicate that stands for it; of folds none
     data: Path  # the prepared training and validation rows
     folder: Path  # where the model is kept
-    weights: tuple[np.ndarray, ...] = ()  # of the replicate that stands for the choice; or ...
-    epochs: int = 0  # ... for how long it is trained on all rows that were cross-validated
     threshold: float | None = None  # of a binary task's decision
+    epochs: int = 0  # without weights: for how long it is trained on all rows of the folds
 
 
 class FinalEvaluation:

@@ -169,6 +169,19 @@ def test_a_study_is_told_in_its_tasks_words(
     assert "nan" not in words.lower().split()
 
 
+def test_few_rows_are_judged_in_folds_and_the_choice_is_trained_again(
+    done: tuple[str, dict[str, Any], str, str],
+) -> None:
+    _, document, said, page = done
+    assert document["data"]["folds"] == {"folds": 5, "repeats": 1}
+    assert document["data"]["sizes"].keys() == {"train", "test"}
+    again = f"trained again on all {document['data']['sizes']['train']:,} rows"
+    assert again in " ".join(said.split())
+    assert again in visible(page)
+    (surprise,) = (check for check in document["checks"] if check["code"] == "CS017")
+    assert again in surprise["message"]
+
+
 def test_figures_have_intervals_and_the_networks_learned_something(
     done: tuple[str, dict[str, Any], str, str],
 ) -> None:
