@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Self
@@ -15,6 +16,8 @@ from capsearch.records import Choice, Estimate, Interval, StopOn, Trial
 from capsearch.tasks import HALF, Task
 from capsearch.tasks.binary import threshold_of
 
+NEGATIVE = ("r2",)  # metrics that may be below 0
+OPEN = ("log_loss", "brier", "rmse", "mae")  # metrics that may be above 1
 Outputs = Callable[[str], np.ndarray | None]
 """The stored outputs of a replicate, by the key of its job."""
 
@@ -75,15 +78,17 @@ class JudgingRows:
                 )
                 for each in stored
             ]
-            found.append({n: self._widened(each) for n, each in _means(given).items()})
+            found.append({n: self._widened(n, each) for n, each in _means(given).items()})
         return tuple(found)
 
-    def _widened(self, figure: Interval) -> Interval:
-        """Either end so much further from the value."""
+    def _widened(self, name: str, figure: Interval) -> Interval:
+        """Either end so much further from the value, within what the figure can be."""
+        if self.widening == 1.0:
+            return figure
         value, wide = figure.value, self.widening
-        return Interval(
-            value, value - wide * (value - figure.low), value + wide * (figure.high - value)
-        )
+        low, high = value - wide * (value - figure.low), value + wide * (figure.high - value)
+        lowest = -inf if name in NEGATIVE else 0.0
+        return Interval(value, max(low, lowest), high if name in OPEN else min(high, 1.0))
 
 
 def _means(given: Sequence[dict[str, Interval]]) -> dict[str, Interval]:

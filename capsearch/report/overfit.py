@@ -80,14 +80,17 @@ class Overfit:
         return Spread.of(t.rise for t in self.turned) if self.turned else None
 
 
-def turn_of(trial: Trial) -> Turn | None:
+def turn_of(trial: Trial, *, folded: bool = False) -> Turn | None:
     """The turn of a completed trial; None for one that failed.
 
-    By hand, validation 0.5, 0.3, 0.4, 0.6: epoch 2, rise (0.6 - 0.3) / 2 = 0.15.
+    By hand, validation 0.5, 0.3, 0.4, 0.6: epoch 2, rise (0.6 - 0.3) / 2 = 0.15. A curve over folds
+    is `folded`: the best epoch of most of them need not be where their mean is lowest.
     """
     if trial.outcome is None or not trial.outcome.complete:
         return None
     curve, epoch = trial.outcome.curve, trial.outcome.best_epoch
+    if folded:
+        epoch = 1 + min(range(len(curve)), key=curve.val_loss.__getitem__)
     lowest, after = curve.val_loss[epoch - 1], len(curve) - epoch
     rise = (curve.val_loss[-1] - lowest) / after if after else 0.0
     return Turn(epoch, lowest, rise, lowest - curve.loss[epoch - 1], turned=after > 0)
@@ -134,7 +137,8 @@ def _described(record: StudyRecord, named: Sequence[tuple[str, Trial]]) -> list[
     for name, one in named:
         runs = [t for t in record.replicates if t.candidate == one.candidate]
         curves = tuple(t.outcome.curve for t in runs if t.outcome and t.outcome.complete)
-        turns = tuple(turn for t in runs if (turn := turn_of(t)))
+        folded = record.study.data.folds is not None
+        turns = tuple(turn for t in runs if (turn := turn_of(t, folded=folded)))
         if turns:
             mean = estimate(runs)
             found.append(Overfit(name, one.candidate, one.parameters, curves, turns, mean))

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from capsearch.data import folds
 from capsearch.data.options import SplitOptions, check
 from capsearch.errors import BadRequest
-from capsearch.records import Folds
+from capsearch.records import Candidate, Curve, DataProfile, Folds, Interval, Job, Outcome, Trial
+from capsearch.selection import JUDGES, judge_for
+from capsearch.selection.curve import estimate
+from capsearch.tasks import BINARY
+from capsearch.validation import JudgingRows
 
 KEYS = st.lists(st.integers(0, 40), min_size=2, max_size=120)
 
@@ -91,3 +95,53 @@ def test_what_is_no_validation_is_named(said: object) -> None:
     with pytest.raises(BadRequest) as error:
         check(SplitOptions, {"validation": said})
     assert error.value.mistakes[0].startswith("data.validation: ")
+
+
+def outcome(*losses: float) -> Outcome:
+    curve = Curve((0.5,), (0.5,), (float(np.mean(losses)),), (0.5,))
+    rows = np.array(losses, np.float32)
+    return Outcome(curve, 1, float(np.mean(losses)), 0.5, 0.1, None, rows)
+
+
+def trial(seed: int, *losses: float) -> Trial:
+    job = Job.of(Candidate((2,)), study_seed=1, replicate=seed, epochs=1, patience=1)
+    return Trial(f"replicate/0/{seed}", "replicate", 0, "", job, 5, outcome(*losses))
+
+
+def profile(folds_: Folds | None) -> DataProfile:
+    split = "train" if folds_ else "validation"
+    return DataProfile("toy", 3, {split: 3}, {split: 0.5}, {}, {split: "a" * 64}, folds=folds_)
+
+
+def test_rows_of_folds_are_spread_so_that_errors_over_rows_are_wider() -> None:
+    judge = judge_for("log_loss", profile(Folds(5)))
+    (read,) = judge.read([trial(1, 1.0, 2.0, 6.0)])
+    assert read.outcome is not None
+    assert read.outcome.val_losses == pytest.approx([0.0, 1.5, 7.5])
+    assert read.outcome.val_loss == 3.0
+    plain, wide = estimate([trial(1, 1.0, 2.0, 6.0)]), estimate([read])
+    assert plain is not None
+    assert wide is not None
+    assert wide.mean == pytest.approx(plain.mean)
+    assert wide.se == pytest.approx(1.5 * plain.se)
+    assert judge_for("log_loss", profile(None)) == JUDGES["log_loss"]
+
+
+def test_what_seeds_add_is_not_widened() -> None:
+    judge, runs = judge_for("log_loss", profile(Folds(5))), [trial(1, 1, 2, 6), trial(2, 3, 4, 8)]
+    read = [np.asarray(t.outcome.val_losses).mean() for t in judge.read(runs) if t.outcome]
+    assert read == pytest.approx([3.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("auc", (0.75, 1.0)), ("r2", (0.75, 1.0)), ("log_loss", (0.75, 1.05))],
+)
+def test_ends_of_figures_are_wider_within_what_they_can_be(
+    name: str, expected: tuple[float, float]
+) -> None:
+    rows = JudgingRows(BINARY, np.zeros(3), np.arange(3), widening=1.5)
+    found = rows._widened(name, Interval(0.9, 0.8, 1.0))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert rows._widened("r2", Interval(0.1, 0.0, 0.2)).low == pytest.approx(-0.05)
+    assert rows._widened("brier", Interval(0.1, 0.0, 0.2)).low == 0.0

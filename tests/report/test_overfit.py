@@ -146,3 +146,13 @@ def test_original_and_smaller_are_compared_and_without_them_best_and_selected() 
     first, second = pair_to_compare(bare)
     assert (first.name, second.name) == ("best", "selected")
     assert second.candidate == bare.choice.selected.candidate
+
+
+def test_a_curve_over_folds_turns_where_it_is_lowest() -> None:
+    """The median of the folds' best epochs may lie elsewhere."""
+    run = trial(0.5, 0.4, 0.3, 0.6)
+    assert run.outcome is not None
+    found = turn_of(run.ended(replace(run.outcome, best_epoch=2)), folded=True)
+    assert found is not None
+    assert found.epoch == 3
+    assert found.rise == pytest.approx(0.3)
