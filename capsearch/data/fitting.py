@@ -10,7 +10,8 @@ from scipy import sparse
 from capsearch.data import border
 from capsearch.data.columns import Column, columns_of
 from capsearch.data.options import DataOptions
-from capsearch.data.preparation import Preparation, Settings
+from capsearch.data.preparation import Preparation, Settings, of_words, transform
+from capsearch.data.preparation.lists import vocabulary
 from capsearch.data.table_options import TableOptions
 from capsearch.errors import BadRequest
 
@@ -41,9 +42,8 @@ class Words:
         return len(self.vocabulary)
 
     def matrix(self, columns: Mapping[str, Any]) -> Matrix:
-        from capsearch.data.text import multi_hot  # scikit-learn takes a second
-
-        return multi_hot(columns[border.TEXTS].tolist(), self.vocabulary)
+        texts = {border.TEXTS: columns[border.TEXTS]}
+        return transform.transform(of_words(self.vocabulary), {}, texts)["x"]
 
     def as_files(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return {"kind": "words", "vocabulary": list(self.vocabulary)}, {}
@@ -110,9 +110,7 @@ def fit(
     if whole is not None and not isinstance(whole, Table):
         return whole  # without statistics
     if border.are_texts(columns):
-        from capsearch.data.text import vocabulary_of  # scikit-learn takes a second
-
-        return Words(tuple(vocabulary_of(columns[border.TEXTS].tolist(), options.vocabulary)))
+        return Words(words_in(columns[border.TEXTS], options.vocabulary))
     settings = Settings(vocabulary=options.vocabulary)
     listed = None
     if whole is not None:
@@ -135,6 +133,16 @@ def fit(
         return Table(kinds, made, numbers)
     except ValueError as error:
         raise BadRequest(f"data: {error}") from error
+
+
+def words_in(texts: np.ndarray, most: int) -> tuple[str, ...]:
+    """The most frequent words, the same list on every machine. Raises BadRequest without any."""
+    found = vocabulary(texts, (), most)
+    if not found:
+        raise BadRequest(
+            f"data: the {len(texts):,} training texts have no word of two letters or more"
+        )
+    return tuple(found)
 
 
 def from_files(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Fitted:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capsearch.data.fitting import AsGiven, Fitted, Table, Words
-from capsearch.data.preparation import transform
+from capsearch.data.preparation import of_words, transform
 from capsearch.kept import reader
 from capsearch.kept.usage import readme, three_lines
 from capsearch.tasks import Task
@@ -57,16 +57,6 @@ class Form:
         if self.rows not in ("table", "texts") or self.description is None:
             return {}
         return {spec["name"]: spec["kind"] for spec in self.description["columns"]}
-
-
-def of_words(vocabulary: tuple[str, ...]) -> dict[str, Any]:
-    """A vocabulary as the description of a table with one column of text.
-
-    A test compares what becomes of it with scikit-learn's counter, which prepared the rows.
-    """
-    column: dict[str, Any] = {"name": reader.TEXT, "kind": "text", "null": [], "idf": None}
-    column |= {"at": 0, "width": len(vocabulary), "values": list(vocabulary)}
-    return {"sparse": True, "features": len(vocabulary), "columns": [column]}
 
 
 def write(

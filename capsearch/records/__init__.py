@@ -5,6 +5,7 @@ and be read back equal (`storage.codec`).
 """
 
 from capsearch.records.candidate import Candidate, Job, StopOn, Stopping, digest_of
+from capsearch.records.data import DataProfile, Folds
 from capsearch.records.outcome import (
     KINDS,
     Curve,
@@ -18,10 +19,8 @@ from capsearch.records.outcome import (
 from capsearch.records.study import (
     Check,
     Choice,
-    DataProfile,
     Decision,
     Estimate,
-    Folds,
     Interval,
     Opening,
     Proof,

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from capsearch.data import text as multi_hot_texts
 from capsearch.data.columns import Column, Kind, columns_of
 from capsearch.data.preparation import Preparation, Settings
 from capsearch.data.preparation import transform as file
 from capsearch.data.preparation.learn import robust_scale
+from tests.counted import multi_hot, vocabulary_of
 
 EACH = Settings(rare=1)
 
@@ -225,8 +225,8 @@ REVIEWS = [
 @pytest.mark.parametrize("size", [1, 4, 100])
 def test_multi_hot_texts_have_the_columns_that_text_sources_have(size: int) -> None:
     train, others = REVIEWS[:4], [*REVIEWS, "film film one unknown"]
-    words = multi_hot_texts.vocabulary_of(train, size)
-    expected = multi_hot_texts.multi_hot(others, words)
+    words = vocabulary_of(train, size)
+    expected = multi_hot(others, words)
     prepared = fitted("text", train, Settings(rare=1, vocabulary=size))
     assert prepared.sparse
     assert prepared.names == tuple(f"x: {word}" for word in words)

@@ -13,11 +13,10 @@ import pytest
 from scipy import sparse
 
 from capsearch.data import cache, material
-from capsearch.data.fitting import Words
+from capsearch.data.fitting import Words, words_in
 from capsearch.data.options import SplitOptions
 from capsearch.data.source import RawData, SourceRef, installed
 from capsearch.data.sources import keras, keras_imdb, movie_reviews
-from capsearch.data.text import multi_hot, vocabulary_of
 from capsearch.errors import BadRequest
 from capsearch.records import DataProfile
 from tests.contracts.source import SourceContract
@@ -151,10 +150,11 @@ def test_imdb_has_the_known_rows_and_no_text_in_two_splits(tmp_path: Path) -> No
 
 
 def test_the_vocabulary_is_that_of_the_training_rows_alone() -> None:
-    words = vocabulary_of(["red red blue", "red green<br />blue"], size=10)
-    assert words == ["red", "blue", "green"]  # by count, then by the alphabet
-    assert multi_hot(["yellow red red"], words).toarray().tolist() == [[1.0, 0.0, 0.0]]
-    assert vocabulary_of(["bb aa", "cc"], size=2) == ["aa", "bb"]
+    words = words_in(np.array(["red red blue", "red green<br />blue"]), 10)
+    assert words == ("red", "blue", "green")  # by count, then by the alphabet
+    x = Words(words).matrix({"text": np.array(["yellow red red"])})
+    assert x.toarray().tolist() == [[1.0, 0.0, 0.0]]  # type: ignore[union-attr]
+    assert words_in(np.array(["bb aa", "cc"]), 2) == ("aa", "bb")
 
 
 def test_a_word_of_the_validation_or_test_rows_alone_is_no_column(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from scipy import sparse
 
 from capsearch.data.columns import Column
 from capsearch.data.fitting import AsGiven, Table, table_of
-from capsearch.data.preparation import Preparation, Settings, transform
-from capsearch.data.text import multi_hot, vocabulary_of
+from capsearch.data.preparation import Preparation, Settings, of_words, transform
 from capsearch.kept import folder as kept
 from capsearch.kept import reader
 from capsearch.kept.usage import three_lines
 from capsearch.tasks import Binary, Multiclass, Multilabel, Regression
+from tests.counted import multi_hot, vocabulary_of
 from tests.kept.place import TABLE, files_of, made, table, words
 
 REVIEWS = [
@@ -40,7 +40,7 @@ def same(one: Any, other: Any) -> bool:
 @given(st.lists(st.text() | st.sampled_from(REVIEWS), min_size=1, max_size=5))
 def test_texts_become_what_scikit_learn_made_of_them(texts: list[str]) -> None:
     vocabulary = tuple(vocabulary_of([*REVIEWS, *texts], 50))
-    description = kept.of_words(vocabulary)
+    description = of_words(vocabulary)
     ours: Any = transform.transform(description, {}, {"text": np.array(texts, object)})["x"]
     theirs = multi_hot(texts, vocabulary)
     assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)

@@ -2,5 +2,6 @@
 
 from capsearch.data.preparation.fit import Preparation
 from capsearch.data.preparation.learn import Settings
+from capsearch.data.preparation.texts import of_words
 
-__all__ = ["Preparation", "Settings"]
+__all__ = ["Preparation", "Settings", "of_words"]
