@@ -1,9 +1,9 @@
 """What rungs learn from each other, once each has spent its own share of the budget.
 
 Good settings are alike on rungs of nearly the same size, and a rung's own draws are few: so what is
-left goes to the rungs that may still hold the answer, and each tries first what was best beside it.
-All of it is read from the rungs' own shares, which have ended by then: nothing depends on who was
-trained first. Pure functions.
+left goes to the rungs that may hold the answer and all above, and each tries first what was best
+beside it. All of it is read from the rungs' own shares, which have ended by then: nothing depends
+on who was trained first. Pure functions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,19 @@ ERRORS = 2.0  # standard errors of a paired difference that a rung may be behind
 
 
 def contested(rungs: Sequence[Sequence[Trial]], margin: float) -> list[int]:
-    """The rungs that may hold the answer, by their own trials.
+    """The rungs that may hold the answer, by their own trials, and all above the smallest of these.
 
-    Those whose best network is behind the best of all by no more than the margin and what luck
-    explains. All of them when no trial was complete.
+    The first are those whose best network is behind the best of all by no more than the margin and
+    what luck explains. A larger network can do what a smaller one does: one that is behind was not
+    searched for long enough. All rungs when no trial was complete.
     """
     lowest = best_of([trial for trials in rungs for trial in trials])
-    if lowest is None:
-        return list(range(len(rungs)))
-    found = list[int]()
     for number, trials in enumerate(rungs):
-        if (mine := best_of(trials)) is not None:
+        if lowest is not None and (mine := best_of(trials)) is not None:
             behind, error = paired_gain(mine, lowest)
             if behind <= margin + ERRORS * error:
-                found.append(number)
-    return found
+                return list(range(number, len(rungs)))
+    return list(range(len(rungs)))
 
 
 def beside(rungs: Sequence[Sequence[Trial]], number: int, turn: int) -> list[Mapping[str, Any]]:

@@ -15,10 +15,15 @@ def drawn(loss: float | None, rate: float) -> Trial:
 
 
 @pytest.mark.parametrize(
-    ("margin", "rungs"), [(0.001, [1, 2]), (0.04, [1, 2, 3]), (0.2, [0, 1, 2, 3])]
+    ("margin", "rungs"), [(0.001, [1, 2, 3]), (0.04, [1, 2, 3]), (0.2, [0, 1, 2, 3])]
 )
-def test_a_rung_that_is_clearly_behind_gets_no_more(margin: float, rungs: list[int]) -> None:
-    """Means 0.50, 0.41, 0.40 and 0.45; two standard errors of a difference are 0.016."""
+def test_a_smaller_rung_that_is_clearly_behind_gets_no_more(
+    margin: float, rungs: list[int]
+) -> None:
+    """Means 0.50, 0.41, 0.40 and 0.45; two standard errors of a difference are 0.016.
+
+    The last one is larger, so that it could be as good as the third.
+    """
     assert contested(ladder_of(0.5, 0.41, 0.4, 0.45), margin) == rungs
 
 
