@@ -17,13 +17,13 @@ from pydantic import (
 from capsearch.errors import BadRequest
 from capsearch.records import Folds
 from capsearch.spec.sentences import sentences
+from capsearch.tasks.base import Kind
 
 FILES = ("path", "validation_path", "test_path")  # keys of our sources that name files
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 AUTO: Final = "auto"
 HELD_OUT = 0.2  # share of the rows that validate, where nothing is said and rows are enough
 MOST = 20  # folds, and repeats
-TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
 
 
 def _validation(given: Any) -> Any:
@@ -84,7 +84,7 @@ class DataOptions(BaseModel):
     vocabulary: Annotated[int, Field(ge=1)] = 10_000  # of texts: the most frequent words
     validation: Validation = AUTO
     seed: Annotated[int, Field(ge=0)] = 0
-    task: TaskKind | None = None  # None: told by the labels, where they leave no doubt
+    task: Kind | None = None  # None: told by the labels, where they leave no doubt
     labels: Annotated[tuple[Any, ...], BeforeValidator(_labels)] | None = None
     class_weights: Literal["balanced"] | None = None  # every class counts the same in all
     loss: Literal["squared", "huber"] | None = None  # of a regression; None: squared

@@ -14,6 +14,7 @@ import numpy as np
 
 from capsearch.records import DataProfile, Estimate, StudyRecord, Trial
 from capsearch.selection.curve import estimate
+from capsearch.tasks.base import entropy
 
 LOG_LOSS = "log_loss"
 
@@ -26,10 +27,6 @@ def _wrong(losses: np.ndarray) -> np.ndarray:
 def _squared(losses: np.ndarray) -> np.ndarray:
     """(1 - p)^2 (Brier 1950, Monthly Weather Review 78, 1-3; of one of two classes)."""
     return np.square(-np.expm1(-losses.astype(np.float64)))
-
-
-def _entropy(share: float) -> float:
-    return -sum(p * log(p) for p in (share, 1.0 - share) if p > 0.0)
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Judge:
 
 
 JUDGES = {
-    LOG_LOSS: Judge("loss", lambda losses: losses, _entropy),
+    LOG_LOSS: Judge("loss", lambda losses: losses, lambda p: entropy((1.0 - p, p))),
     "error": Judge("error", _wrong, lambda share: min(share, 1.0 - share)),
     "brier": Judge("Brier score", _squared, lambda p: p * (1.0 - p)),
 }
