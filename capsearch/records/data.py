@@ -66,6 +66,11 @@ class DataProfile:
         """What errors over its rows are multiplied by (`Folds.widening`)."""
         return self.folds.widening if self.folds else 1.0
 
+    @property
+    def averaged(self) -> bool:
+        """Whether a row's loss is a mean over repeats: that does not say whether it was right."""
+        return self.folds is not None and self.folds.repeats > 1
+
     def statistics(self, split: str) -> tuple[float, ...]:
         """Of a split's targets; of a binary task the share of the positive class."""
         return self.targets[split] if self.targets else (self.balance[split],)

@@ -83,7 +83,8 @@ def compared(record: StudyRecord) -> list[Compared]:
 
 def _tell_hits(record: StudyRecord) -> bool:
     """Whether a row's loss says whether its more probable class is the true one."""
-    return task_in(record).kind == "binary" and not record.study.data.counts_differ
+    data = record.study.data
+    return task_in(record).kind == "binary" and not (data.counts_differ or data.averaged)
 
 
 def _pairs(names: list[str], losses: Contrasts, wrong: Contrasts | None) -> Iterator[Compared]:

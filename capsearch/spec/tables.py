@@ -150,10 +150,10 @@ def blind_score(data: DataProfile, judge: Judge) -> float:
     statistics, task = data.statistics(data.judged), task_of(data.task)
     if judge.noun == JUDGES[LOG_LOSS].noun:
         return task.blind_loss_of(statistics)
-    if task.kind != "binary" or data.counts_differ:
+    if task.kind != "binary" or data.counts_differ or data.averaged:
         raise BadRequest(
             "select.judge: 0-1 error and Brier score are for two classes whose rows all count "
-            "alike. Legal here: 'log_loss'"
+            "alike, and are judged once. Legal here: 'log_loss'"
         )
     return judge.blind(statistics[0])
 

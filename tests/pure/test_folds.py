@@ -1,6 +1,7 @@
 """Folds: who is dealt where, and when there are any."""
 
 from collections import Counter
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -16,6 +17,7 @@ from capsearch.selection import JUDGES, judge_for
 from capsearch.selection.curve import estimate
 from capsearch.tasks import BINARY
 from capsearch.validation import JudgingRows
+from tests.fakes import profile_of, spec_of
 
 KEYS = st.lists(st.integers(0, 40), min_size=2, max_size=120)
 
@@ -145,3 +147,19 @@ def test_ends_of_figures_are_wider_within_what_they_can_be(
     assert (found.low, found.high) == pytest.approx(expected)
     assert rows._widened("r2", Interval(0.1, 0.0, 0.2)).low == pytest.approx(-0.05)
     assert rows._widened("brier", Interval(0.1, 0.0, 0.2)).low == 0.0
+
+
+def test_what_needs_one_judgement_a_row_is_refused_where_there_are_several() -> None:
+    asked = spec_of(select={"judge": "error"})
+    once, twice = (replace(profile_of(), folds=Folds(5, n)) for n in (1, 2))
+    assert asked.for_data(once, sparse=False).select.judge == "error"
+    with pytest.raises(BadRequest, match=r"select\.judge"):
+        asked.for_data(twice, sparse=False)
+    assert spec_of().for_data(twice, sparse=False).select.judge == "log_loss"
+
+
+def test_folds_leave_no_half_of_the_rows_to_stop_by() -> None:
+    asked = spec_of(training={"stop_on": "half"})
+    assert asked.for_data(profile_of(), sparse=False).training.stop_on == "half"
+    with pytest.raises(BadRequest, match=r"training\.stop_on"):
+        asked.for_data(replace(profile_of(), folds=Folds()), sparse=False)
