@@ -15,7 +15,7 @@ from capsearch.data.labels import labelled
 from capsearch.data.options import DataOptions
 from capsearch.data.source import RawData, Source, blamed
 from capsearch.data.split import SPLITS, shared_keys, split_by_time, split_given, split_rows
-from capsearch.data.targets import Target, read_target
+from capsearch.data.targets import Classes, Target, read_target
 from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
 from capsearch.tasks import Task
@@ -186,7 +186,13 @@ def _searched(splits: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def targets_like(material: Material, target: np.ndarray) -> np.ndarray:
-    """`y` of rows that were read later. Raises BadRequest for targets of another kind."""
+    """`y` of rows that were read later. Raises BadRequest for targets of another kind.
+
+    Labels that differ from a known one by capitals or a full stop at the end alone are that one:
+    there is nothing else that they could be, and no way back once the test split is opened.
+    """
+    if isinstance(material.target, Classes):
+        target = material.target.recognised(target, "target of the test rows")
     values = material.target.values(target, "target of the test rows")
     return material.target.y(values, material.task)
 

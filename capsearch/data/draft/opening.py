@@ -73,7 +73,7 @@ def _open_csv(path: Path, reading: Reading) -> Opened:
         reading = replace(reading, header=False)
         remarks.append(
             "Line 1 holds values, so there is no header: columns are called c1, c2 and so on. "
-            'names = ["...", ...] gives them names.'
+            'To name them: names = ["...", "..."]'
         )
     elif mistakes := check_names(names, can_rename=False):
         reading = replace(reading, header=True, names=renamed(names))
