@@ -164,18 +164,17 @@ def test_files_of_validation_and_test_rows_are_respected(tmp_path: Path) -> None
 
 def test_a_test_file_is_hashed_and_not_read(tmp_path: Path) -> None:
     FRAME[:100].to_csv(tmp_path / "rows.csv", index=False)
-    (tmp_path / "test.csv").write_bytes(b"\x00\xff no table at all")
+    (tmp_path / "test.csv").write_bytes(b"age,town,good,since,patient\nno table\n at all")
     ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
     rows = read(ref)
     assert rows.sizes.keys() == {"train", "validation"}
-    (tmp_path / "test.csv").write_bytes(b"another")
+    (tmp_path / "test.csv").write_bytes(b"age,town,good,since,patient\nanother")
     assert read(ref).fingerprints["test"] != rows.fingerprints["test"]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: f.drop(columns="age"), "no column 'age'"),
         (lambda f: f.assign(age="old"), "row 1, column 'age': 'old' is no number"),
         (lambda f: f.assign(good="maybe"), "labels that are not known: row 1 has 'maybe'"),
         (lambda f: f.assign(good=""), "has no label"),
@@ -192,6 +191,58 @@ def test_what_a_test_file_gets_wrong_is_told_at_the_opening(
         opened_rows(
             Sealed.of(ref.open(), "csv", ref.options()), cache.preparation(folder).matrix, OPENING
         )
+
+
+@pytest.mark.parametrize("lacking", ["age", "good", "since"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_test_file_that_lacks_a_column_is_found_before_anything_is_trained(
+    tmp_path: Path, form: str, lacking: str
+) -> None:
+    save = pd.DataFrame.to_csv if form == "csv" else pd.DataFrame.to_parquet
+    save(FRAME[:100], tmp_path / "rows", index=False)
+    save(FRAME[100:].drop(columns=lacking), tmp_path / "test", index=False)
+    table = {"source": form, "path": "rows", "test_path": "test", "target": "good", **DROP}
+    assert f"has no column '{lacking}'" in refused(of(tmp_path, **table))
+
+
+def test_a_test_file_without_names_must_be_as_wide_as_the_others(tmp_path: Path) -> None:
+    FRAME[:100].to_csv(tmp_path / "rows.csv", index=False, header=False)
+    text = FRAME[100:].to_csv(index=False, header=False)
+    table: dict[str, Any] = {"source": "csv", "path": "rows.csv", "test_path": "test.csv"}
+    table |= {"target": "c5", "header": False, "drop": ["c3", "c4"]}
+    (tmp_path / "test.csv").write_text(f"|one more line\n{text}")
+    told = refused(of(tmp_path, **table))
+    assert "must have 5 values in a row, as the other rows have, but line 1 has 2" in told
+    (tmp_path / "test.csv").write_text(text)
+    assert read(of(tmp_path, **table)).sizes == {"train": 80, "validation": 20}
+
+
+def test_labels_of_a_test_file_may_end_in_a_full_stop(tmp_path: Path) -> None:
+    FRAME[:100].to_csv(tmp_path / "rows.csv", index=False)
+    FRAME[100:].assign(good=FRAME["good"][100:] + ".").to_csv(tmp_path / "test.csv", index=False)
+    ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
+    folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
+    sealed = Sealed.of(ref.open(), "csv", ref.options())
+    opened = opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
+    assert (opened.y == Y[100:]).all()
+
+
+def test_labels_may_be_read_as_others(tmp_path: Path) -> None:
+    FRAME.assign(good=[f"{g}." if i % 3 else g for i, g in enumerate(FRAME["good"])]).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    table = {"source": "csv", "path": "rows.csv", "target": "good", **DROP}
+    told = refused(of(tmp_path, **table))
+    assert "labels are alike" in told
+    assert 'relabel = { "' in told
+    found = read(of(tmp_path, **table, relabel={"yes.": "yes", "no.": "no"}))
+    assert found.task.labels == ("no", "yes")
+    assert (found.y == Y).all()
+    assert read(of(tmp_path, **table, task="multiclass")).task.outputs == 4
+    amounts = {**table, "target": "age", "task": "regression", "drop": ["since", "patient"]}
+    assert "data.relabel: is for binary and multiclass" in refused(
+        of(tmp_path, **amounts, relabel={"a": "b"})
+    )
 
 
 def test_groups_times_and_several_files(tmp_path: Path) -> None:

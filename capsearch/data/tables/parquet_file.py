@@ -32,8 +32,21 @@ def read_parquet(path: Path, drop: Collection[str] = ()) -> dict[str, np.ndarray
         with pq.ParquetFile(path) as file:
             return _columns(path, file, drop)
     except (pa.ArrowException, OSError, ValueError, UnicodeError) as error:
-        first = (str(error).splitlines() or ["damaged"])[0]
-        raise BadRequest(f"{path}: is no whole Parquet file ({first[:200]})") from error
+        raise _damaged(path, error) from error
+
+
+def parquet_names(path: Path) -> tuple[str, ...]:
+    """The names of a file's columns; no row is read. Raises BadRequest."""
+    check_file(path)
+    try:
+        return tuple(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, ValueError, UnicodeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> BadRequest:
+    first = (str(error).splitlines() or ["damaged"])[0]
+    return BadRequest(f"{path}: is no whole Parquet file ({first[:200]})")
 
 
 def _columns(path: Path, file: pq.ParquetFile, drop: Collection[str]) -> dict[str, np.ndarray]:
