@@ -243,6 +243,20 @@ def test_a_parquet_file_has_no_header_to_doubt(tmp_path: Path) -> None:
     assert (data["source"], data["path"], data["task"]) == ("parquet", "t.parquet", "binary")
 
 
+def test_columns_of_types_that_cannot_be_read_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    path, rng = tmp_path / "t.parquet", np.random.default_rng(0)
+    noon = pa.array([43_200] * 90, pa.time32("s"))
+    columns = {"x": rng.normal(size=90), "noon": noon, "list": [[1]] * 90, "y": ["a", "b"] * 45}
+    pq.write_table(pa.table(columns), path)
+    found = survey(path, "y")
+    assert spec_of(found).data["drop"] == ["noon", "list"]
+    assert "nested" in found.left_out["list"]
+    with pytest.raises(BadRequest, match="--target 'noon': values of type time32"):
+        survey(path, "noon")
+    with pytest.raises(BadRequest, match=r"column 'noon'.*To leave it out: drop = \[.noon.\]"):
+        read_table(path)
+
+
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     header = '"[red]x[/]","=cmd()","a""] # b",y'
     path = csv(tmp_path, header, lambda n: (RANDOM.random(), RANDOM.random(), "s", pick("p q")))

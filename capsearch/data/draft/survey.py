@@ -68,6 +68,8 @@ def survey(path: Path, target: str | None = None, delimiter: str | None = None) 
         raise BadRequest(
             f"{path}: has one column only ({next(iter(table))!r}): nothing predicts it"
         )
+    if target is not None and target in opened.unusable:
+        raise BadRequest(f"--target {target!r}: {opened.unusable[target]}")
     name = target if target is not None else _likely_target(table)
     if name not in table:
         near = get_close_matches(name, table, n=3, cutoff=0.5) or list(table)[:10]
@@ -83,7 +85,7 @@ def survey(path: Path, target: str | None = None, delimiter: str | None = None) 
     doubts = [each for each in found if isinstance(each, Doubt)]
     questions += [Question(f"column {d.column!r}: {d.said}", d.lines, d.column) for d in doubts]
     columns = [each for each in found if isinstance(each, Column)]
-    left_out, more = _given_away(table, columns, name, labels, answer)
+    left_out, more = _left_out(table, columns, name, labels, answer, opened.unusable)
     used = [column for column in columns if column.used and column.name not in left_out]
     return Survey(
         path=path,
@@ -106,12 +108,13 @@ def _likely_target(table: Mapping[str, np.ndarray]) -> str:
     return usual[0] if len(usual) == 1 else list(table)[-1]
 
 
-def _given_away(
+def _left_out(
     table: Mapping[str, np.ndarray],
     columns: Sequence[Column],
     target: str,
     labels: np.ndarray,
     answer: Target,
+    unusable: Mapping[str, str],
 ) -> tuple[dict[str, str], list[str]]:
     """Columns to leave out with their reasons, and sentences about others that come near."""
     known = some_rows(np.flatnonzero([as_text(label) != "" for label in labels]))
@@ -120,7 +123,7 @@ def _given_away(
     remarks = list[str]()
     if answer.task == "regression":
         y = numbers({"name": target, "null": []}, y)
-    left_out = {leak.column: leak.why for leak in leaks(rows, columns, y)}
+    left_out = {**unusable, **{leak.column: leak.why for leak in leaks(rows, columns, y)}}
     usable = [c for c in columns if c.used and c.name not in left_out]
     best = max(scores(rows, usable, y).items(), key=lambda pair: pair[1], default=("", 0.0))
     if best[1] >= STRONG:
