@@ -15,6 +15,7 @@ from capsearch.data.labels import labelled
 from capsearch.data.options import DataOptions
 from capsearch.data.source import RawData, Source, blamed
 from capsearch.data.split import SPLITS, shared_keys, split_by_time, split_given, split_rows
+from capsearch.data.table_options import TableOptions
 from capsearch.data.targets import Classes, Target, read_target
 from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
@@ -157,7 +158,10 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
     splits = _split(raw, target.strata(values), digests, options, apart=sealed is not None)
     material = Material(name, raw, target, values, splits, sealed, digests)
     mistakes = [*_too_few(material), *_torn(material)]
-    mistakes += border.wrong_values(raw.columns, _searched(splits))
+    if wrong := border.wrong_values(raw.columns, _searched(splits)):
+        mistakes += wrong
+        if isinstance(options, TableOptions):
+            mistakes.append('data: what means a missing value is named so: null.COLUMN = ["inf"]')
     if mistakes:
         raise BadRequest(*mistakes)
     material.task.check(material.y)  # a target that teaches nothing is refused here, too
@@ -245,7 +249,8 @@ def _too_few(material: Material) -> list[str]:
             has = f"{len(rows) or 'none'} of the {total:,} rows"
             different = len(set(material.digests))  # equal ones stay together
             mistakes.append(
-                f"data: the {name} split has {has} ({different:,} different); {LEAST} are the least"
+                f"data: the {name} split has {has} ({different:,} different, and equal "
+                f"ones stay together); {LEAST} are the least"
             )
         elif missing := material.target.absent(material.values[rows], name):
             mistakes.append(

@@ -114,10 +114,24 @@ class TableFile:
         null = {text for name in options.target for text in options.declared().null_of(name)}
         if null:
             target = _unlabelled(target, null)
+        _endless_are_missing(table, options.declared())
         if not whole:
             for column in filter(None, (getattr(options, name) for name in BESIDE)):
                 table.pop(column, None)
         return RawData(table, target, **({"split": split} | apart))
+
+
+def _endless_are_missing(table: Table, declared: Declared) -> None:
+    """Infinite and far numbers that were named as missing are so from the start."""
+    for name, values in table.items():
+        null = declared.null_of(name)
+        if null and values.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                far = np.flatnonzero(np.abs(values) > transform.LARGEST)
+            named = [row for row in far if transform.as_text(values[row]) in null]
+            if named:
+                table[name] = values.copy()
+                table[name][named] = np.nan
 
 
 def _unlabelled(target: np.ndarray, null: Collection[str]) -> np.ndarray:
