@@ -137,7 +137,13 @@ def _array(name: str, values: Any, *, alone: bool, mistakes: list[str]) -> Any:
         mistakes.append(f"data: column {quoted(name)} {wrong}")
         return None
     if matrix:
-        return sparse.csr_matrix(array)
+        try:
+            whole = sparse.csr_matrix(array)
+            whole.check_format(full_check=True)  # compiled code believes every index
+        except ValueError as error:
+            mistakes.append(f"data: column {quoted(name)} is no whole sparse matrix ({error})")
+            return None
+        return whole
     return array.astype(object) if kind in "UT" else array
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -131,8 +132,6 @@ class TestParquet(FileContract):
 
 def _same_time(path: Path) -> None:
     """The same bytes whenever the file is written."""
-    import zipfile
-
     with zipfile.ZipFile(path) as found:
         parts = {name: found.read(name) for name in found.namelist()}
     with zipfile.ZipFile(path, "w") as made:
@@ -332,6 +331,109 @@ ARRAYS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a split of other names": (npz(x=X, y=Y, split=np.array(["dev"] * 120)), "'dev'"),
     "a hostile name": (npz(**{"\x1b[2J\n<b>": X, "y": Y}), r"'\x1b[2J\n<b>'"),
 }
+
+
+def npy(array: Any) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+
+    return write
+
+
+def header(text: str) -> Callable[[Path], Any]:
+    """An npy file whose header says something else than there is."""
+    told = text.encode().ljust(117) + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told + X.tobytes()
+    return lambda path: path.write_bytes(data)
+
+
+def gzipped(path: Path) -> None:
+    npy(X)(path)
+    path.write_bytes(gzip.compress(path.read_bytes())[:-9])
+
+
+def sparse_file(matrix: Any) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            sparse.save_npz(file, matrix)
+
+    return write
+
+
+def torn(path: Path) -> None:
+    """A sparse matrix whose columns lie beyond its width."""
+    matrix = sparse.csr_matrix(X)
+    parts = {"format": b"csr", "data": matrix.data, "indices": matrix.indices + 9}
+    npz(**parts, indptr=matrix.indptr, shape=np.array([120, 3]))(path)
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("notes.txt", "hello")
+
+
+def endless(path: Path) -> None:
+    parts = {"format": b"csr", "data": X[0], "indices": np.arange(3)}
+    npz(**parts, indptr=np.array([0, 99]), shape=np.array([1, 3]))(path)
+
+
+DECLARED = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }"
+TWO: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any], str]] = {
+    "no rows file": (lambda _: None, npy(Y), "no such file"),
+    "no labels file": (npy(X), lambda _: None, "no such file"),
+    "both missing": (lambda _: None, lambda _: None, "y.npy: no such file"),
+    "empty": (npy(X), lambda p: p.write_bytes(b""), "is no npz file"),
+    "text": (npy(X), lambda p: p.write_text("0\n1\n"), "is no npz file"),
+    "a byte-order mark": (lambda p: p.write_bytes(b"\xef\xbb\xbf\x93NUMPY"), npy(Y), "no npz"),
+    "a folder": (npy(X), lambda p: p.mkdir(), "is a folder"),
+    "a pipe": (npy(X), os.mkfifo, "no ordinary file"),
+    "a link to itself": (lambda p: p.symlink_to(p), npy(Y), "cannot be read"),
+    "cut": (cut(npy(X)), npy(Y), "cannot be read"),
+    "cut in the header": (cut(npy(X), 0.01), npy(Y), "cannot be read"),
+    "gzip that ends early": (gzipped, npy(Y), "is no npz file"),
+    "a header that is code": (header("__import__('os').system('true')"), npy(Y), "cannot be read"),
+    "a header that says too much": (header(DECLARED % "10**15, 3"), npy(Y), "cannot be read"),
+    "a header of many rows": (header(DECLARED % f"{2**40}, 3"), npy(Y), "cannot be read"),
+    "pickled labels": (npy(X), pickled, "pickled objects"),
+    "pickled rows": (pickled, npy(Y), "pickled objects"),
+    "labels first": (npy(Y), npy(X), "must be 0 or 1: row 1 has" ),
+    "one dimension": (npy(X[:, 0]), npy(Y[:, None]), "the shape (120, 1)"),
+    "a number": (npy(np.float64(3.0)), npy(Y), "the shape ()"),
+    "unequal rows": (npy(X), npy(Y[:100]), "the target has 100 rows"),
+    "bytes": (npy(X), npy(np.where(Y == 1, b"yes", b"no")), "must hold texts or numbers"),
+    "records": (npy(np.zeros(120, "i4,f4")), npy(Y), "must"),
+    "moments as labels": (npy(X), npy(Y.astype("M8[s]")), "must hold texts or numbers"),
+    "infinite": (npy(np.where(X > 1, np.inf, X)), npy(Y), "has inf"),
+    "missing": (npy(np.where(X > 1, np.nan, X)), npy(Y), "has nan"),
+    "too large": (npy(X * 1e300), npy(Y), "no finite numbers of 32 bits"),
+    "no rows": (npy(X[:0]), npy(Y[:0]), "no rows"),
+    "one row": (npy(X[:1]), npy(Y[:1]), "one value only"),
+    "no features": (npy(X[:, :0]), npy(Y), "no features"),
+    "one class": (npy(X), npy(0 * Y), "one value only"),
+    "a class of one row": (npy(X), npy(np.arange(120) // 119), "none with the label"),
+    "labels in two numbers": (npy(X), npy(2 * Y - 1), "labels = [-1, 1]"),
+    "an archive of many": (npz(a=X, b=X), npy(Y), "holds 2 arrays, and one is asked for"),
+    "an archive of none": (npz(), npy(Y), "is no npz file"),
+    "a zip of something else": (
+        zipped, npy(Y), "holds 'notes.txt', which is no array"),
+    "sparse and cut": (cut(sparse_file(sparse.csr_matrix(X))), npy(Y), "cannot be read"),
+    "sparse beyond its width": (torn, npy(Y), "is no whole sparse matrix"),
+    "sparse beyond its end": (endless, npy(Y[:1]), "cannot be read"),
+    "sparse labels": (npy(X), sparse_file(sparse.csr_matrix(Y)), "target"),
+    "sparse and complex": (sparse_file(sparse.csr_matrix(X + 1j)), npy(Y), "complex128"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TWO)
+def test_two_files_that_hold_no_rows_and_labels_are_named_with_the_reason(
+    tmp_path: Path, what: str
+) -> None:
+    rows, labels, said = TWO[what]
+    rows(tmp_path / "x.npy")
+    labels(tmp_path / "y.npy")
+    assert said in refused(of(tmp_path, source="arrays", path=["x.npy", "y.npy"]))
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("what", ARRAYS)

@@ -90,7 +90,10 @@ def _named(path: Path) -> dict[str, np.ndarray]:
             f"{path}: is no npz file. Legal: one npz file that holds x and y, or two files: x, y"
         )
     with _reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
+        arrays = {name: found[name] for name in found.files}
+    if other := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise BadRequest(f"{path}: is no npz file: it holds {quoted(other[0])}, which is no array")
+    return arrays
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:
