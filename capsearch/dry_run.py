@@ -72,7 +72,7 @@ def estimate(name: str, spec: StudySpec, source: SourceRef, config: RunConfig) -
             StudyStorage(config.storage if exists(config.storage) else f"sqlite:///{folder}/none")
         ) as storage,
     ):
-        session = open_session(name, spec, source, config, storage)
+        session = open_session(name, spec, source, config, lambda: storage)
         known = storage.trials(session.study.key)
     with closing(Guard(session.study.engine, config.limits)) as guard:
         measured = _measured(session, guard)

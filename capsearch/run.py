@@ -5,6 +5,7 @@ Everything is read from the study storage, so a run that was cut goes on where i
 
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from capsearch.config import RunConfig
@@ -55,15 +56,15 @@ def run(
     check_address(config.tracking)
     listener.phase("reading the data")
     with ExitStack() as stack:
-        storage = stack.enter_context(closing(StudyStorage(config.storage, listener.warn)))
         workers = Workers(config, stack, listener.warn)
-        session = open_session(name, spec, source, config, storage, workers.start)
+        connect = cache(lambda: stack.enter_context(_storage(config, listener.warn)))
+        session = open_session(name, spec, source, config, connect, workers.start)
         if (done := finished(session)) is not None:
             return done
         stack.enter_context(alone(session, listener))
         if (done := finished(session)) is not None:  # by the start that this one waited for
             return done
-        session = session.as_stored().with_rows()
+        session, storage = session.as_stored().with_rows(), connect()
         storage.begin(session.study, session.identity)
         driver = at_work(session, workers, listener, stack)
         stored = storage.trials(session.study.key)
@@ -73,6 +74,10 @@ def run(
             driver.test(decision)
         driver.publish()
         return result_of(session, worked=True)
+
+
+def _storage(config: RunConfig, warn: Warn) -> AbstractContextManager[StudyStorage]:
+    return closing(StudyStorage(config.storage, warn))
 
 
 @dataclass

@@ -144,7 +144,7 @@ def open_session(
     spec: StudySpec,
     source: SourceRef,
     config: RunConfig,
-    storage: StudyStorage,
+    connect: Callable[[], StudyStorage],
     engine_known: Callable[[str], None] = lambda _: None,
 ) -> StudySession:
     """The study that this question is about these data, stored before or not.
@@ -154,27 +154,28 @@ def open_session(
         spec: the question.
         source: names the data.
         config: the circumstances.
-        storage: where the study lives, or will.
+        connect: opens the storage where the study lives, or will: one that is not there yet is
+            made once the question and its rows are known to be good. May be called twice.
         engine_known: called with the id of the engine before the data are read.
 
     Raises:
         BadRequest: a bad name, bad data, or another engine than the stored study's.
     """
     check_name(name)
-    stored = stored_studies(name, spec, storage)
+    stored = stored_studies(name, spec, connect()) if exists(config.storage) else []
     identity = reader.identity(source, config.check)
     known = (identity, *earlier_sources(source))
     same = [row for row in stored if row.source in known]
     if same and same[-1].document is not None:  # nothing may be left to train: no rows are read
         engine_for(same[-1], config)
-        return _session(same[-1], earlier_digests(spec), source, identity, storage, config, None)
+        return _session(same[-1], earlier_digests(spec), source, identity, connect(), config, None)
     engine = engine_for(same[-1] if same else None, config)
     engine_known(engine)
     prepared = reader.prepare(source, config.cache, config.check)
     rows = Rows(prepared.key, prepared.folder)
     sparse, earlier = prepared.sparse, earlier_digests(spec)
     study, asked, space = new_study(name, spec, prepared.profile, engine, sparse=sparse)
-    row = next((row for row in stored if row.key == study.key), None)
+    row, storage = next((row for row in stored if row.key == study.key), None), connect()
     if row is not None:
         engine_for(row, config)
         return _session(row, earlier, source, identity, storage, config, rows)

@@ -1,6 +1,8 @@
 """How networks, times and other people's texts are written where people read them."""
 
+import re
 from collections.abc import Sequence
+from textwrap import wrap
 
 
 def network(units: Sequence[int]) -> str:
@@ -34,6 +36,22 @@ def plain(text: str) -> str:
     What does is shown as an escape: a file's name or a label may hold anything.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+CODE = re.compile(r'[a-z_]+(?:\.(?:"[^"]*"|[\w-]+))? = (?:\[[^\]]*\]|\{[^}]*\}|"[^"]*"|\w+)')
+HELD = "\uffff"  # stands for a space at which no line ends; no text that is shown holds it
+
+
+def wrapped(text: str, width: int, then: str = "") -> list[str]:
+    """Lines of at most `width` signs, all but the first after `then`; `key = value` stays whole.
+
+    A longer one of these has a line to itself, so that it can be copied.
+    """
+    held = CODE.sub(lambda found: found[0].replace(" ", HELD), text)
+    lines = wrap(
+        held, width, subsequent_indent=then, break_on_hyphens=False, break_long_words=False
+    )
+    return [line.replace(HELD, " ") for line in lines]
 
 
 def minute(moment: str) -> str:

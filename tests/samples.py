@@ -28,9 +28,11 @@ from tests.fakes import PACKED, Dice, outcome_of, profile_of
 
 
 @cache
-def record_of(name: str = "imdb", *, per_rung: int = 3, baselines: bool = True) -> StudyRecord:
+def record_of(
+    name: str = "imdb", *, per_rung: int = 3, baselines: bool = True, said: tuple[str, ...] = ()
+) -> StudyRecord:
     """The record of a study on 10,000 features; the second trial of every rung diverged."""
-    asked = spec.read(spec.shipped()["imdb"], lambda _: [])
+    asked = spec.read(spec.shipped()["imdb"], lambda _: [], said)
     study, asked, space = new_study(name, asked, profile_of("imdb", 10_000), PACKED, sparse=True)
     trials = search.baseline_trials(study, asked, space) if baselines else []
     for rung, band in enumerate(bands(study.ladder)):

@@ -48,10 +48,10 @@ def checked(raw: object) -> RawData:
     rows = next((values.shape[0] for values in columns.values()), None)
     for name, values in [*((f"column {quoted(n)}", v) for n, v in columns.items()),
                          *((f"the {n}", v) for n, v in beside.items())]:  # fmt: skip
-        if values is not None and values.shape[0] != rows:
+        if values is not None and rows is not None and values.shape[0] != rows:
             mistakes.append(
                 f"data: {name} has {values.shape[0]:,} rows, but column "
-                f"{quoted(next(iter(columns), NUMBERS))} has {rows or 0:,}"
+                f"{quoted(next(iter(columns)))} has {rows:,}"
             )
     if rows == 0:
         mistakes.append("data: there are no rows")
@@ -90,7 +90,10 @@ def check_like(columns: Columns, known: Mapping[str, Any]) -> list[str]:
 
 
 def _columns(given: Any, mistakes: list[str]) -> dict[str, Any]:
-    if not isinstance(given, Mapping) or not given:
+    if isinstance(given, Mapping) and not given:
+        mistakes.append("data: there is no column that could predict anything")
+        return {}
+    if not isinstance(given, Mapping):
         mistakes.append(
             f"data: columns must be a mapping of names to arrays, not {_kind_of(given)}"
         )
@@ -112,9 +115,9 @@ def _array(name: str, values: Any, *, alone: bool, mistakes: list[str]) -> Any:
     else:
         array = _plain(values)
     kind, shape = array.dtype.kind, array.shape
-    if matrix and not (numbers and len(shape) == 2):
+    if matrix and not numbers:
         wrong = "is a sparse matrix, which only one column 'x' may be"
-    elif len(shape) != 1 and not (numbers and len(shape) == 2):
+    elif (matrix or len(shape) != 1) and not (numbers and len(shape) == 2):
         expected = "(rows, features)" if numbers else "(rows,)"
         wrong = f"has the shape {shape}, which must be {expected}"
     elif len(shape) == 2 and not shape[1]:
@@ -134,7 +137,13 @@ def _array(name: str, values: Any, *, alone: bool, mistakes: list[str]) -> Any:
         mistakes.append(f"data: column {quoted(name)} {wrong}")
         return None
     if matrix:
-        return sparse.csr_matrix(array)
+        try:
+            whole = sparse.csr_matrix(array)
+            whole.check_format(full_check=True)  # compiled code believes every index
+        except ValueError as error:
+            mistakes.append(f"data: column {quoted(name)} is no whole sparse matrix ({error})")
+            return None
+        return whole
     return array.astype(object) if kind in "UT" else array
 
 

@@ -26,7 +26,8 @@ def too_few(material: "Material") -> list[str]:
             has = f"{len(rows) or 'none'} of the {total:,} rows"
             different = len(set(material.digests))  # equal ones stay together
             mistakes.append(
-                f"data: the {name} split has {has} ({different:,} different); {LEAST} are the least"
+                f"data: the {name} split has {has} ({different:,} different, and equal ones stay "
+                f"together); {LEAST} are the least"
             )
         elif missing := material.target.absent(material.values[rows], name):
             mistakes.append(

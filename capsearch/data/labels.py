@@ -1,11 +1,11 @@
 """Labels as given: what they are called, and whether they fit the task. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from capsearch.data.columns.target import CLASSES
+from capsearch.data.columns.target import CLASSES, labels_line
 from capsearch.data.preparation.transform import LARGEST, parse_number
 from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
@@ -41,6 +41,13 @@ def texts_of(target: np.ndarray, name: str = "target") -> np.ndarray:
     return np.array(list(map(_text, values)), object)
 
 
+def relabelled(texts: np.ndarray, read_as: Mapping[str, str]) -> np.ndarray:
+    """Labels as texts, some of them read as others."""
+    if not read_as:
+        return texts
+    return np.array([read_as.get(text, text) for text in texts.tolist()], object)
+
+
 def labelled(target: np.ndarray) -> np.ndarray:
     """Numbers of the rows that have a label; of several, all of them."""
     known = np.array([_kind(value) != "missing" for value in _values(target.ravel())], bool)
@@ -73,7 +80,7 @@ def binary(
         raise BadRequest(
             f"data: the {name} of a binary task must be 0 and 1, two words, or false and true, "
             f"not {quoted(found[0])} and {quoted(found[1])}. If these are two classes, write "
-            f"in [data]: labels = [{found[0]}, {found[1]}]  # the negative class first"
+            f"in [data]: {labels_line(sorted(found, key=float))}  # the negative class first"
         )
     return tuple(found)
 

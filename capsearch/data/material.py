@@ -16,7 +16,8 @@ from capsearch.data.labels import labelled
 from capsearch.data.options import DataOptions
 from capsearch.data.source import RawData, Source, blamed
 from capsearch.data.split import SPLITS, shared_keys, split_by_time, split_given, split_rows
-from capsearch.data.targets import Target, read_target
+from capsearch.data.table_options import TableOptions
+from capsearch.data.targets import Classes, Target, read_target
 from capsearch.errors import BadRequest
 from capsearch.records import Folds
 from capsearch.tasks import Task
@@ -175,7 +176,10 @@ def read(source: Source, name: str, options: DataOptions) -> Material:
     splits = _split(raw, target.strata(values), digests, options, apart=sealed is not None)
     material = _folded(Material(name, raw, target, values, splits, None, sealed, digests), options)
     mistakes = [*too_few(material), *torn_groups(material)]
-    mistakes += border.wrong_values(raw.columns, _searched(splits))
+    if wrong := border.wrong_values(raw.columns, _searched(splits)):
+        mistakes += wrong
+        if isinstance(options, TableOptions):
+            mistakes.append('data: what means a missing value is named so: null.COLUMN = ["inf"]')
     if mistakes:
         raise BadRequest(*mistakes)
     material.task.check(material.y)  # a target that teaches nothing is refused here, too
@@ -222,7 +226,13 @@ def _searched(splits: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def targets_like(material: Material, target: np.ndarray) -> np.ndarray:
-    """`y` of rows that were read later. Raises BadRequest for targets of another kind."""
+    """`y` of rows that were read later. Raises BadRequest for targets of another kind.
+
+    Labels that differ from a known one by capitals or a full stop at the end alone are that one:
+    there is nothing else that they could be, and no way back once the test split is opened.
+    """
+    if isinstance(material.target, Classes):
+        target = material.target.recognised(target, "target of the test rows")
     values = material.target.values(target, "target of the test rows")
     return material.target.y(values, material.task)
 

@@ -86,6 +86,7 @@ class DataOptions(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     task: Kind | None = None  # None: told by the labels, where they leave no doubt
     labels: Annotated[tuple[Any, ...], BeforeValidator(_labels)] | None = None
+    relabel: dict[str, str] = {}  # labels that are read as others: ">50K." as ">50K"
     class_weights: Literal["balanced"] | None = None  # every class counts the same in all
     loss: Literal["squared", "huber"] | None = None  # of a regression; None: squared
     unlabelled: Literal["drop"] | None = None  # rows without a label; None: they are a mistake

@@ -5,14 +5,14 @@ doubt. The task itself is made with the training rows, for an amount is learned 
 deviations and balanced classes count by their shares.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from capsearch.data.columns.target import target_of
-from capsearch.data.labels import binary, classes, numbers_of, texts_of
+from capsearch.data.columns.target import plain_label, target_of
+from capsearch.data.labels import binary, classes, numbers_of, relabelled, texts_of
 from capsearch.data.options import DataOptions
 from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
@@ -56,9 +56,10 @@ class Classes:
 
     labels: tuple[str, ...]
     balanced: bool = False
+    relabel: Mapping[str, str] = field(default_factory=dict)
 
     def values(self, target: np.ndarray, name: str = "target") -> np.ndarray:
-        texts = texts_of(target, name)
+        texts = relabelled(texts_of(target, name), self.relabel)
         if other := sorted(set(texts.tolist()) - set(self.labels)):
             rows = [int(np.flatnonzero(texts == label)[0]) for label in other]
             shown = some([f"row {row + 1:,} has {quoted(texts[row])}" for row in rows])
@@ -68,6 +69,15 @@ class Classes:
             )
         places = {label: number for number, label in enumerate(self.labels)}
         return np.array([places[text] for text in texts.tolist()], np.float64)
+
+    def recognised(self, target: np.ndarray, name: str) -> np.ndarray:
+        """Labels as texts, those that only look otherwise than a known one made that one."""
+        texts = relabelled(texts_of(target, name), self.relabel)
+        known: dict[str, list[str]] = {}
+        for label in self.labels:
+            known.setdefault(plain_label(label), []).append(label)
+        alike = {text: known.get(plain_label(text), []) for text in {*texts} - {*self.labels}}
+        return relabelled(texts, {t: found[0] for t, found in alike.items() if len(found) == 1})
 
     def task(self, train: np.ndarray) -> Task:
         kind = Binary if len(self.labels) == 2 else Multiclass
@@ -178,31 +188,37 @@ def read_target(target: np.ndarray, options: DataOptions) -> Target:
             f"data.task: a target of {target.shape[1]} columns is one of several labels. Legal: "
             "'multilabel'"
         )
-    beside = {"class_weights": ("binary", "multiclass"), "loss": ("regression",)}
+    classed = ("binary", "multiclass")
+    beside = {"class_weights": classed, "relabel": classed, "loss": ("regression",)}
     if wrong := [k for k, kinds in beside.items() if getattr(options, k) and kind not in kinds]:
         raise BadRequest(
             *(f"data.{k}: is for {' and '.join(beside[k])} tasks, not {kind}" for k in wrong)
         )
-    balanced = options.class_weights == "balanced"
+    balanced, relabel = options.class_weights == "balanced", options.relabel
     match kind:
         case "regression":
             return Amounts(options.loss or "squared")
         case "multilabel":
             return Flags(_names(target, options))
         case "multiclass":
-            return Classes(classes(target, options.labels), balanced)
-    return Classes(binary(target, options.labels), balanced)
+            return Classes(classes(_read_as(target, relabel), options.labels), balanced, relabel)
+    return Classes(binary(_read_as(target, relabel), options.labels), balanced, relabel)
 
 
 def _told(target: np.ndarray, options: DataOptions) -> str:
     """The task that values tell of."""
     if options.labels:
         return "binary" if len(options.labels) == 2 else "multiclass"
-    found = target_of("target", texts_of(target))
+    found = target_of("target", _read_as(target, options.relabel))
     if found.task is None:
-        asked = f". Write in [data]: {' or '.join(found.lines)}" if found.lines else ""
+        lines = " or ".join(line.replace("\n", " and ") for line in found.lines)
+        asked = f". Write in [data]: {lines}" if lines else ""
         raise BadRequest(f"data: the task is not clear. The target: {found.why}{asked}")
     return found.task
+
+
+def _read_as(target: np.ndarray, relabel: Mapping[str, str]) -> np.ndarray:
+    return relabelled(texts_of(target), relabel)
 
 
 def _names(target: np.ndarray, options: DataOptions) -> tuple[str, ...]:

@@ -74,14 +74,29 @@ def shown_settings(
 ) -> list[tuple[str, str, str]]:
     """Name, title and value of every setting but the layers, for people.
 
-    For a row of a table `among` are the candidates of all its rows: only settings that some of them
-    have otherwise than by default are worth a column; one that follows from the rows of the data,
-    if they have it in more than one other way.
+    For a row of a table `among` are the candidates of all its rows: only settings in which they
+    differ are worth a column; one that follows from the rows of the data, if they have it in more
+    than one way that is not the default.
     """
     rows = list(among)
-    others = {d.name: {d.of(row) for row in rows} - {d.default} for d in SETTINGS}
-    columns = [d for d in SETTINGS if not rows or len(others[d.name]) > d.by_rows]
+    found = {d.name: {d.of(row) for row in rows} for d in SETTINGS}
+    columns = [
+        d
+        for d in SETTINGS
+        if not rows or (len(found[d.name]) > 1 and len(found[d.name] - {d.default}) > d.by_rows)
+    ]
     return [(d.name, d.title, d.text(d.of(candidate))) for d in columns]
+
+
+def common_settings(candidates: Iterable[Candidate]) -> list[tuple[str, str]]:
+    """Title and value of the settings that all candidates share, and otherwise than by default."""
+    rows = list(candidates)
+    shared = [
+        d
+        for d in SETTINGS
+        if not d.by_rows and {d.of(row) for row in rows} == {d.of(rows[0])} != {d.default}
+    ]
+    return [(d.title, d.text(d.of(rows[0]))) for d in shared]
 
 
 def build(

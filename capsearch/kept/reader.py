@@ -259,7 +259,9 @@ def _legal(spec: Mapping[str, Any]) -> str:
         unit, sign = spec.get("unit", ""), spec.get("decimal", ".")
         said = f"a finite number such as 3{sign}5{unit}"
     elif spec["kind"] == "date":
-        said = f"a date in the format {spec['format'] or 'ISO 8601'}, or in ISO 8601"
+        form, iso = spec["format"] or "ISO 8601", "such as 2024-01-31 or 2024-01-31 23:59:00"
+        said = f"a date {iso}" + ("" if form.startswith("ISO") else f", or in the format {form}")
+        said += " and with a zone" if "zone" in form or "%z" in form else ""
     else:
         said = "1, 0, true, false, yes or no"
     return f"{said}; {', '.join(['nothing', *map(repr, spec['null'])])} for a missing value"

@@ -1,5 +1,6 @@
 """What `capsearch new` shows of a file: a line a column, what is remarkable, what is asked."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from capsearch.data.columns import Column
+from capsearch.words import wrapped
 
 if TYPE_CHECKING:
     from capsearch.data.draft import Survey
     from capsearch.data.fitting import Fitted
 
+ASKED = re.compile(r"^QUESTION \d+")
 PLAIN = "a number"  # why a column of an array is what it is
 SHOWN = 100  # columns of a table; one of 10,000 helps nobody
 RANGES = ("number", "date", "boolean")  # kinds whose `why` shows more than examples do
@@ -21,11 +24,11 @@ RANGES = ("number", "date", "boolean")  # kinds whose `why` shows more than exam
 def show_survey(console: Console, survey: "Survey") -> None:
     """The target, then every column: kind, missing values, what is in it, what becomes of it."""
     answer = survey.answer
-    task = f", {answer.task}" if answer.task else ""
+    task = f", {answer.task}: {answer.why}" if answer.task else ", of which a question is asked"
     absent = f"; {answer.missing:,} rows have none" if answer.missing else ""
     console.print(
         f"[bold]{_safe(survey.path.name)}[/]: {survey.rows:,} rows. Target "
-        f"[bold]{_safe(survey.target)}[/]{task}: {_safe(answer.why)}{absent}",
+        f"[bold]{_safe(survey.target)}[/]{_safe(task)}{absent}",
         highlight=False,
     )
     becomes = {name: _features(count) for name, count in survey.features.items()}
@@ -43,10 +46,9 @@ def show_survey(console: Console, survey: "Survey") -> None:
     for number, question in enumerate(survey.questions, 1):
         lines = (line.replace("\n", " and ") for line in question.lines)
         choices = "\n".join(f"    {line}" for line in lines)
-        console.print(
-            f"[yellow]QUESTION {number}[/] {_safe(question.said)}\n{escape(choices)}".rstrip(),
-            highlight=False,
-        )
+        _point(console, f"QUESTION {number}: {question.said}", mark="")
+        if choices:
+            console.print(choices, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_prepared(console: Console, fitted: "Fitted") -> None:
@@ -103,8 +105,11 @@ def _features(count: int) -> str:
     return "1 feature" if count == 1 else f"{count:,} features"
 
 
-def _point(console: Console, text: str) -> None:
-    console.print(f"- {_safe(text)}", highlight=False)
+def _point(console: Console, text: str, mark: str = "- ") -> None:
+    shown = mark + "".join(sign if sign.isprintable() else "�" for sign in text)
+    lines = [escape(line) for line in wrapped(shown, console.width, then="  ")]
+    lines[0] = ASKED.sub(r"[yellow]\g<0>[/]", lines[0])
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 def _safe(text: str) -> str:

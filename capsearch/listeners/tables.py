@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from capsearch.families.dense import shown_settings
+from capsearch.families.dense import common_settings
 from capsearch.kept.usage import three_lines
 from capsearch.probe import ALL, Probe
 from capsearch.records import DataProfile, StudyRecord
@@ -60,7 +60,8 @@ def show_result(
         highlight=False,
     )
     console.print(table, "", said, sep="\n", highlight=False)
-    console.print(f"[bold]Report[/]     {escape(report)}", highlight=False, soft_wrap=True)
+    near = escape(_near(Path(report)))
+    console.print(f"[bold]Report[/]     {near}", highlight=False, soft_wrap=True)
     if model is not None:
         _show_model(console, record.study.name, model)
 
@@ -188,8 +189,8 @@ def _facts(record: StudyRecord) -> Iterable[tuple[str, str]]:
     """What was chosen, why, what it scores and costs, how sure that is, and what to check."""
     choice, chosen, uncertainty = record.choice, record.choice.selected, record.uncertainty
     named = f"{network(chosen.candidate.units)}, {chosen.parameters:,} parameters"
-    settings = shown_settings(chosen.candidate, [chosen.candidate])
-    yield "Selected", ", ".join([named, *(f"{title} {text}" for _, title, text in settings)])
+    settings = common_settings([chosen.candidate])
+    yield "Selected", ", ".join([named, *(f"{title} {text}" for title, text in settings)])
     yield "Why", f"rule {choice.rule}: {choice.reason.rstrip('.')}"
     if claim := facts.claim(record):
         yield "Claim", claim

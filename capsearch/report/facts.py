@@ -61,9 +61,8 @@ def task_in(record: StudyRecord) -> Task:
 def figure_change(record: StudyRecord) -> str:
     """Of the selected network against the best: '-0.1 points of accuracy', '+1.2 RMSE'."""
     choice = record.choice
-    best = record.figure(choice.best.candidate)
-    by = record.figure(choice.selected.candidate) - best
-    return task_in(record).headline.change(by)
+    best, selected = (record.figure(e.candidate) for e in (choice.best, choice.selected))
+    return task_in(record).headline.change(best, selected)
 
 
 def figures(record: StudyRecord) -> dict[str, Mapping[str, Interval]]:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from capsearch import __version__
-from capsearch.families.dense import shown_settings
+from capsearch.families.dense import common_settings, shown_settings
 from capsearch.records import RungEvidence, StudyRecord, Tracking, failures
 from capsearch.report import PAGE, facts, overfit
 from capsearch.report.compared import compared
@@ -92,6 +92,7 @@ def render(record: StudyRecord, tracking: Tracking | None, drawn: dict[str, str]
         target_columns=words.target_columns,
         target_cells=words.target_cells,
         settings=partial(shown_settings, among=rows),
+        common=common_settings(rows),
         pair=pair,
         words=overfit.in_words(*pair),
         baselines=baselines,

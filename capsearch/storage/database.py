@@ -189,8 +189,11 @@ def prepare(engine: sa.Engine) -> None:
 
 
 def exists(url: str) -> bool:
-    """False for a SQLite file that is not there yet: asking it would make it."""
-    parsed = sa.make_url(url)
+    """False for a SQLite file that is not there yet: asking it would make it.
+
+    Raises BadRequest for an address that can be none.
+    """
+    parsed = _checked(url)
     return parsed.get_backend_name() != "sqlite" or Path(str(parsed.database)).is_file()
 
 
@@ -208,6 +211,18 @@ def _may_pass(error: BaseException | None) -> bool:
 
 
 def _make_folder(url: str) -> None:
+    """Of a SQLite file. Raises BadRequest."""
+    parsed = _checked(url)
+    if parsed.get_backend_name() == "sqlite":
+        folder = Path(str(parsed.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadRequest(f"{folder}: cannot be made or written: {error.strerror}") from error
+
+
+def _checked(url: str) -> sa.URL:
+    """The parts of an address. Raises BadRequest for one that can be none."""
     try:
         parsed = sa.make_url(url)
         parsed.get_dialect()
@@ -221,14 +236,9 @@ def _make_folder(url: str) -> None:
         ) from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise _no_database(url, f"{parsed.get_backend_name()} is not one of them")
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in (None, "", ":memory:"):
-            raise _no_database(url, "a study must outlive its process")
-        folder = Path(str(parsed.database)).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadRequest(f"{folder}: cannot be made or written: {error.strerror}") from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise _no_database(url, "a study must outlive its process")
+    return parsed
 
 
 def _no_database(url: str, why: str) -> BadRequest:

@@ -46,11 +46,12 @@ class Headline:
         """'88.6%', or '53.26'."""
         return f"{100 * value:.{decimals}f}%" if self.share else number(value)
 
-    def change(self, by: float) -> str:
-        """'-0.1 points of accuracy', or '+1.2 RMSE'."""
+    def change(self, before: float, after: float) -> str:
+        """'-0.1 points of accuracy', or '+0.014 RMSE': as many decimals as the figure has."""
+        by = after - before
         if self.share:
             return f"{100 * by:+.1f} points of {self.title}"
-        return f"{'+' if by >= 0 else '-'}{number(abs(by))} {self.title}"
+        return f"{by:+,.{len(number(before).partition('.')[2])}f} {self.title}"
 
 
 class Task(Protocol):

@@ -63,7 +63,7 @@ PARTS = split_of(train=60, validation=20, test=20)
 REFUSED: dict[str, tuple[Any, list[str]]] = {
     "nothing": (None, ["read() gave nothing"]),
     "a table": ({"x": X, "y": Y}, ["gave a dict"]),
-    "no columns": (raw(columns={}), ["mapping of names to arrays"]),
+    "no columns": (raw(columns={}), ["no column that could predict"]),
     "a list of columns": (raw(columns=[X]), ["mapping of names to arrays, not a list"]),
     "a name that is no text": (raw(columns={3: Y}), ["name of a column must be text, not 3"]),
     "labels 0 to 9": (

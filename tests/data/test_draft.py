@@ -243,6 +243,20 @@ def test_a_parquet_file_has_no_header_to_doubt(tmp_path: Path) -> None:
     assert (data["source"], data["path"], data["task"]) == ("parquet", "t.parquet", "binary")
 
 
+def test_columns_of_types_that_cannot_be_read_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    path, rng = tmp_path / "t.parquet", np.random.default_rng(0)
+    noon = pa.array([43_200] * 90, pa.time32("s"))
+    columns = {"x": rng.normal(size=90), "noon": noon, "list": [[1]] * 90, "y": ["a", "b"] * 45}
+    pq.write_table(pa.table(columns), path)
+    found = survey(path, "y")
+    assert spec_of(found).data["drop"] == ["noon", "list"]
+    assert "nested" in found.left_out["list"]
+    with pytest.raises(BadRequest, match="--target 'noon': values of type time32"):
+        survey(path, "noon")
+    with pytest.raises(BadRequest, match=r"column 'noon'.*To leave it out: drop = \[.noon.\]"):
+        read_table(path)
+
+
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     header = '"[red]x[/]","=cmd()","a""] # b",y'
     path = csv(tmp_path, header, lambda n: (RANDOM.random(), RANDOM.random(), "s", pick("p q")))
@@ -297,11 +311,78 @@ def test_a_study_is_named_by_its_file(
     assert new_path(Path(file), None).name == expected
 
 
-def test_the_path_is_told_as_the_study_file_sees_it(tmp_path: Path) -> None:
+def test_the_path_is_told_as_the_study_file_sees_it_or_whole_as_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     path = csv(tmp_path, "x,y", lambda n: (RANDOM.random(), pick("a b")))
-    (tmp_path / "studies").mkdir()
-    text = study_file(survey(path, "y"), tmp_path / "studies")
-    assert tomllib.loads(text)["data"]["path"] == "../table.csv"
+    below = tmp_path / "studies"
+    below.mkdir()
+
+    def told(named: Path, folder: Path) -> object:
+        return tomllib.loads(study_file(survey(named, "y"), folder))["data"]["path"]
+
+    assert told(Path("table.csv"), Path("studies")) == "../table.csv"
+    assert told(path, tmp_path) == "table.csv"
+    assert told(path, below) == str(path)
+
+
+def test_numbers_of_two_classes_get_their_line_of_labels(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x,class", lambda n: (RANDOM.random(), f'"{n % 2 + 1}"'))
+    text = study_file(survey(path), tmp_path)
+    assert "labels = [1, 2] " in text
+    assert survey(path).target == "class"
+    path = csv(tmp_path, "x,y", lambda n: (RANDOM.random(), f"{n % 2 + 1}.0"))
+    found = survey(path, "y")
+    assert spec_of(found).data["labels"] == ["1.0", "2.0"]
+    path = csv(tmp_path, "x,y", lambda n: (RANDOM.random(), n % 2))
+    assert "labels" not in spec_of(survey(path, "y")).data
+
+
+def test_rows_without_a_label_are_left_out_and_it_is_said(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x,y", lambda n: (RANDOM.random(), ("a", "b", "")[n % 3]))
+    text = study_file(survey(path, "y"), tmp_path)
+    assert "100 rows have no label; they are left out" in text
+    assert tomllib.loads(text)["data"]["unlabelled"] == "drop"
+
+
+def test_labels_that_are_alike_are_asked_for(tmp_path: Path) -> None:
+    labels = ("<=50K", ">50K", "<=50K.", "<=50K", ">50K.", ">50K", "Other")
+    path = csv(tmp_path, "x,y", lambda n: (RANDOM.random(), labels[n % 7]))
+    found = survey(path, "y")
+    assert '">50K" (86 times) and ">50K." (43 times)' in found.questions[0].said
+    data = answered(study_file(found, tmp_path))
+    assert data["relabel"] == {"<=50K.": "<=50K", ">50K.": ">50K"}
+
+
+def test_a_target_with_decimal_commas_is_asked_for(tmp_path: Path) -> None:
+    path = csv(tmp_path, "x;y", lambda n: (f"{n};{n},5",))
+    data = answered(study_file(survey(path, "y", ";"), tmp_path))
+    assert (data["decimal"], data["task"]) == ({"y": ","}, "regression")
+
+
+def test_lines_to_write_are_whole(tmp_path: Path) -> None:
+    def row(n: int) -> Sequence[object]:
+        parts = [RANDOM.randint(1, 90) for _ in range(3)]
+        return (*parts, sum(parts), ("", "?")[n % 2], sum(parts))
+
+    names = [f"a part of the sum with a long name {n}" for n in range(3)]
+    path = csv(tmp_path, ",".join([*names, "sum", "x", "y"]), row)
+    text = study_file(survey(path, "y"), tmp_path)
+    for line in text.splitlines():
+        assert line.count('["') == line.count('"]')
+    assert '#null.x = ["?"]' in text.splitlines()
+
+
+def test_no_more_columns_are_told_of_a_sum_than_it_takes(tmp_path: Path) -> None:
+    def row(n: int) -> Sequence[object]:
+        fare, tip = RANDOM.randint(3, 90), RANDOM.randint(0, 60)
+        return (fare + RANDOM.randint(0, 60), tip, fare + tip, RANDOM.random(), fare)
+
+    found = survey(csv(tmp_path, "distance,tip,total,noise,fare", row, 400), "fare")
+    (remark,) = [each for each in found.remarks if "weighted sum" in each]
+    assert "of 'total', 'tip' explains 100.0%" in remark
+    assert remark.endswith('drop = ["total"]')
 
 
 def test_small_files_made_of_trouble_end_in_a_table_or_in_one_message(tmp_path: Path) -> None:

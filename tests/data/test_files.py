@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -131,8 +132,6 @@ class TestParquet(FileContract):
 
 def _same_time(path: Path) -> None:
     """The same bytes whenever the file is written."""
-    import zipfile
-
     with zipfile.ZipFile(path) as found:
         parts = {name: found.read(name) for name in found.namelist()}
     with zipfile.ZipFile(path, "w") as made:
@@ -164,18 +163,17 @@ def test_files_of_validation_and_test_rows_are_respected(tmp_path: Path) -> None
 
 def test_a_test_file_is_hashed_and_not_read(tmp_path: Path) -> None:
     FRAME[:100].to_csv(tmp_path / "rows.csv", index=False)
-    (tmp_path / "test.csv").write_bytes(b"\x00\xff no table at all")
+    (tmp_path / "test.csv").write_bytes(b"age,town,good,since,patient\nno table\n at all")
     ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
     rows = read(ref)
     assert rows.sizes.keys() == {"train"}
-    (tmp_path / "test.csv").write_bytes(b"another")
+    (tmp_path / "test.csv").write_bytes(b"age,town,good,since,patient\nanother")
     assert read(ref).fingerprints["test"] != rows.fingerprints["test"]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: f.drop(columns="age"), "no column 'age'"),
         (lambda f: f.assign(age="old"), "row 1, column 'age': 'old' is no number"),
         (lambda f: f.assign(good="maybe"), "labels that are not known: row 1 has 'maybe'"),
         (lambda f: f.assign(good=""), "has no label"),
@@ -192,6 +190,58 @@ def test_what_a_test_file_gets_wrong_is_told_at_the_opening(
         opened_rows(
             Sealed.of(ref.open(), "csv", ref.options()), cache.preparation(folder).matrix, OPENING
         )
+
+
+@pytest.mark.parametrize("lacking", ["age", "good", "since"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_test_file_that_lacks_a_column_is_found_before_anything_is_trained(
+    tmp_path: Path, form: str, lacking: str
+) -> None:
+    save = pd.DataFrame.to_csv if form == "csv" else pd.DataFrame.to_parquet
+    save(FRAME[:100], tmp_path / "rows", index=False)
+    save(FRAME[100:].drop(columns=lacking), tmp_path / "test", index=False)
+    table = {"source": form, "path": "rows", "test_path": "test", "target": "good", **DROP}
+    assert f"has no column '{lacking}'" in refused(of(tmp_path, **table))
+
+
+def test_a_test_file_without_names_must_be_as_wide_as_the_others(tmp_path: Path) -> None:
+    FRAME[:100].to_csv(tmp_path / "rows.csv", index=False, header=False)
+    text = FRAME[100:].to_csv(index=False, header=False)
+    table: dict[str, Any] = {"source": "csv", "path": "rows.csv", "test_path": "test.csv"}
+    table |= {"target": "c5", "header": False, "drop": ["c3", "c4"]}
+    (tmp_path / "test.csv").write_text(f"|one more line\n{text}")
+    told = refused(of(tmp_path, **table))
+    assert "must have 5 values in a row, as the other rows have, but line 1 has 2" in told
+    (tmp_path / "test.csv").write_text(text)
+    assert read(of(tmp_path, **table)).sizes == {"train": 80, "validation": 20}
+
+
+def test_labels_of_a_test_file_may_end_in_a_full_stop(tmp_path: Path) -> None:
+    FRAME[:100].to_csv(tmp_path / "rows.csv", index=False)
+    FRAME[100:].assign(good=FRAME["good"][100:] + ".").to_csv(tmp_path / "test.csv", index=False)
+    ref = of(tmp_path, source="csv", path="rows.csv", target="good", test_path="test.csv", **DROP)
+    folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
+    sealed = Sealed.of(ref.open(), "csv", ref.options())
+    opened = opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
+    assert (opened.y == Y[100:]).all()
+
+
+def test_labels_may_be_read_as_others(tmp_path: Path) -> None:
+    FRAME.assign(good=[f"{g}." if i % 3 else g for i, g in enumerate(FRAME["good"])]).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    table = {"source": "csv", "path": "rows.csv", "target": "good", **DROP}
+    told = refused(of(tmp_path, **table))
+    assert "labels are alike" in told
+    assert 'relabel = { "' in told
+    found = read(of(tmp_path, **table, relabel={"yes.": "yes", "no.": "no"}))
+    assert found.task.labels == ("no", "yes")
+    assert (found.y == Y).all()
+    assert read(of(tmp_path, **table, task="multiclass")).task.outputs == 4
+    amounts = {**table, "target": "age", "task": "regression", "drop": ["since", "patient"]}
+    assert "data.relabel: is for binary and multiclass" in refused(
+        of(tmp_path, **amounts, relabel={"a": "b"})
+    )
 
 
 def test_groups_times_and_several_files(tmp_path: Path) -> None:
@@ -281,6 +331,109 @@ ARRAYS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a split of other names": (npz(x=X, y=Y, split=np.array(["dev"] * 120)), "'dev'"),
     "a hostile name": (npz(**{"\x1b[2J\n<b>": X, "y": Y}), r"'\x1b[2J\n<b>'"),
 }
+
+
+def npy(array: Any) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+
+    return write
+
+
+def header(text: str) -> Callable[[Path], Any]:
+    """An npy file whose header says something else than there is."""
+    told = text.encode().ljust(117) + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(told).to_bytes(2, "little") + told + X.tobytes()
+    return lambda path: path.write_bytes(data)
+
+
+def gzipped(path: Path) -> None:
+    npy(X)(path)
+    path.write_bytes(gzip.compress(path.read_bytes())[:-9])
+
+
+def sparse_file(matrix: Any) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            sparse.save_npz(file, matrix)
+
+    return write
+
+
+def torn(path: Path) -> None:
+    """A sparse matrix whose columns lie beyond its width."""
+    matrix = sparse.csr_matrix(X)
+    parts = {"format": b"csr", "data": matrix.data, "indices": matrix.indices + 9}
+    npz(**parts, indptr=matrix.indptr, shape=np.array([120, 3]))(path)
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("notes.txt", "hello")
+
+
+def endless(path: Path) -> None:
+    parts = {"format": b"csr", "data": X[0], "indices": np.arange(3)}
+    npz(**parts, indptr=np.array([0, 99]), shape=np.array([1, 3]))(path)
+
+
+DECLARED = "{'descr': '<f8', 'fortran_order': False, 'shape': (%s), }"
+TWO: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any], str]] = {
+    "no rows file": (lambda _: None, npy(Y), "no such file"),
+    "no labels file": (npy(X), lambda _: None, "no such file"),
+    "both missing": (lambda _: None, lambda _: None, "y.npy: no such file"),
+    "empty": (npy(X), lambda p: p.write_bytes(b""), "is no npz file"),
+    "text": (npy(X), lambda p: p.write_text("0\n1\n"), "is no npz file"),
+    "a byte-order mark": (lambda p: p.write_bytes(b"\xef\xbb\xbf\x93NUMPY"), npy(Y), "no npz"),
+    "a folder": (npy(X), lambda p: p.mkdir(), "is a folder"),
+    "a pipe": (npy(X), os.mkfifo, "no ordinary file"),
+    "a link to itself": (lambda p: p.symlink_to(p), npy(Y), "cannot be read"),
+    "cut": (cut(npy(X)), npy(Y), "cannot be read"),
+    "cut in the header": (cut(npy(X), 0.01), npy(Y), "cannot be read"),
+    "gzip that ends early": (gzipped, npy(Y), "is no npz file"),
+    "a header that is code": (header("__import__('os').system('true')"), npy(Y), "cannot be read"),
+    "a header that says too much": (header(DECLARED % "10**15, 3"), npy(Y), "cannot be read"),
+    "a header of many rows": (header(DECLARED % f"{2**40}, 3"), npy(Y), "cannot be read"),
+    "pickled labels": (npy(X), pickled, "pickled objects"),
+    "pickled rows": (pickled, npy(Y), "pickled objects"),
+    "labels first": (npy(Y), npy(X), "must be 0 or 1: row 1 has" ),
+    "one dimension": (npy(X[:, 0]), npy(Y[:, None]), "the shape (120, 1)"),
+    "a number": (npy(np.float64(3.0)), npy(Y), "the shape ()"),
+    "unequal rows": (npy(X), npy(Y[:100]), "the target has 100 rows"),
+    "bytes": (npy(X), npy(np.where(Y == 1, b"yes", b"no")), "must hold texts or numbers"),
+    "records": (npy(np.zeros(120, "i4,f4")), npy(Y), "must"),
+    "moments as labels": (npy(X), npy(Y.astype("M8[s]")), "must hold texts or numbers"),
+    "infinite": (npy(np.where(X > 1, np.inf, X)), npy(Y), "has inf"),
+    "missing": (npy(np.where(X > 1, np.nan, X)), npy(Y), "has nan"),
+    "too large": (npy(X * 1e300), npy(Y), "no finite numbers of 32 bits"),
+    "no rows": (npy(X[:0]), npy(Y[:0]), "no rows"),
+    "one row": (npy(X[:1]), npy(Y[:1]), "one value only"),
+    "no features": (npy(X[:, :0]), npy(Y), "no features"),
+    "one class": (npy(X), npy(0 * Y), "one value only"),
+    "a class of one row": (npy(X), npy(np.arange(120) // 119), "none with the label"),
+    "labels in two numbers": (npy(X), npy(2 * Y - 1), "labels = [-1, 1]"),
+    "an archive of many": (npz(a=X, b=X), npy(Y), "holds 2 arrays, and one is asked for"),
+    "an archive of none": (npz(), npy(Y), "is no npz file"),
+    "a zip of something else": (
+        zipped, npy(Y), "holds 'notes.txt', which is no array"),
+    "sparse and cut": (cut(sparse_file(sparse.csr_matrix(X))), npy(Y), "cannot be read"),
+    "sparse beyond its width": (torn, npy(Y), "is no whole sparse matrix"),
+    "sparse beyond its end": (endless, npy(Y[:1]), "cannot be read"),
+    "sparse labels": (npy(X), sparse_file(sparse.csr_matrix(Y)), "target"),
+    "sparse and complex": (sparse_file(sparse.csr_matrix(X + 1j)), npy(Y), "complex128"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TWO)
+def test_two_files_that_hold_no_rows_and_labels_are_named_with_the_reason(
+    tmp_path: Path, what: str
+) -> None:
+    rows, labels, said = TWO[what]
+    rows(tmp_path / "x.npy")
+    labels(tmp_path / "y.npy")
+    assert said in refused(of(tmp_path, source="arrays", path=["x.npy", "y.npy"]))
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("what", ARRAYS)

@@ -18,7 +18,7 @@ from capsearch import driver, reader
 from capsearch import run as run_module
 from capsearch.config import RunConfig
 from capsearch.data import source as source_module
-from capsearch.data.source import SourceRef
+from capsearch.data.source import RawData, SourceRef
 from capsearch.deadline import Deadline
 from capsearch.engines.registry import ENGINES
 from capsearch.errors import BadRequest, CapsearchError, Interrupted, SealBroken
@@ -328,6 +328,16 @@ def test_other_rows_of_the_same_identity_are_refused_while_a_study_is_under_way(
     monkeypatch.setattr(ToySource, "dense", True)
     with pytest.raises(BadRequest, match="no longer those that toy was run on"):
         flow()
+    monkeypatch.undo()
+
+
+def test_nothing_is_made_before_the_rows_are_known_to_be_good(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ToySource, "read", lambda _: RawData({"x": [[1.0]]}, [0, 1]))
+    with pytest.raises(BadRequest, match="rows"):
+        flow()
+    assert list(flow.folder.iterdir()) == []
     monkeypatch.undo()
 
 

@@ -3,8 +3,13 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,7 @@ from capsearch.records import Candidate
 from capsearch.tasks import Multiclass
 from capsearch.tracking.model import package
 from tests.kept.place import TABLE, made, table, words
+from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
 ALONE = """
@@ -137,6 +143,64 @@ def test_mlflow_serves_raw_rows_and_refuses_wrong_ones_with_400(model: reader.Ke
     assert found["frame"] == served[0][1]
     assert found["outputs"] == [None, 3]
     assert found["said"] == list(here)
+
+
+def test_a_real_server_answers_raw_rows_with_what_the_model_says(
+    model: reader.KeptModel, tmp_path: Path
+) -> None:
+    """As the README has it: mlflow models serve, in processes that cannot import capsearch."""
+    (tmp_path / "sitecustomize.py").write_text(ALONE)
+    port, rows = free_port(), rows_of(model)
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model.folder)]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PATH": places}
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        server = subprocess.Popen(
+            [*command, "--workers", "1"], cwd=tmp_path, env=environment, stdout=file, stderr=file,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        answers_in_time(server, f"http://127.0.0.1:{port}/ping", log)
+        status, told = asked(port, {"dataframe_records": rows})
+        refused, why = asked(port, {"nonsense": rows})
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert (status, refused) == (200, 400), why
+    here = reader.load(model.folder, kept.OURS).predict(rows)
+    assert [row["prediction"] for row in told["predictions"]] == here["prediction"].tolist()
+    for name in here.keys() - {"prediction"}:
+        served = [row[name] for row in told["predictions"]]
+        assert served == pytest.approx(here[name].tolist(), abs=1e-6)
+
+
+def answers_in_time(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait until the server answers at this address."""
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def asked(port: int, body: Any) -> tuple[int, Any]:
+    """Status and answer of the server to a JSON document."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations", json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
 
 
 def test_a_damaged_folder_is_not_served(model: reader.KeptModel, tmp_path: Path) -> None:

@@ -192,12 +192,15 @@ def test_a_range_with_a_value_that_is_not_legal_is_refused(
         dimension.searched(reach)
 
 
-def test_what_is_usual_is_shown_for_one_network_and_left_out_of_a_table() -> None:
-    plain, other = Candidate((4,)), Candidate((4,), l1=0.00123, dropout=0.5)
+def test_settings_that_differ_are_columns_of_a_table_and_those_that_do_not_are_said_once() -> None:
+    plain = dense.candidate_of((4,), {"batch_size": 16})
+    other = dense.candidate_of((4,), {"batch_size": 16, "l1": 0.00123, "dropout": 0.5})
     assert [name for name, *_ in dense.shown_settings(plain)] == [d.name for d in dense.SETTINGS]
     table = [dense.shown_settings(row, among=[plain, other]) for row in (plain, other)]
     assert table[0] == [("l1", "L1", "–"), ("dropout", "dropout", "–")]
     assert table[1] == [("l1", "L1", "0.0012"), ("dropout", "dropout", "0.50")]
+    assert dense.common_settings([plain, other]) == [("batch size", "16")]
+    assert dense.common_settings([Candidate((4,)), plain]) == []
 
 
 def test_a_candidate_keeps_its_key_when_its_family_gets_a_new_setting() -> None:

@@ -65,6 +65,13 @@ def test_every_finalist_baseline_and_rule_has_its_row(page: str) -> None:
     assert "1 x diverged: loss became NaN or infinite" in words
 
 
+def test_a_setting_that_all_networks_share_is_said_once_and_is_no_column(page: str) -> None:
+    assert "The same for all of them" not in page
+    shared = words_of(record_of(said=("training.batch_size=16",)))
+    assert "The same for all of them and for the baselines: batch size 16." in shared
+    assert "Batch size" not in shared
+
+
 def test_the_same_record_gives_the_same_bytes(page: str) -> None:
     assert render(RECORD, PLACE, draw(RECORD)) == page
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from capsearch.errors import BadRequest, StoreUnavailable
-from capsearch.storage import Database, StudyStorage
+from capsearch.storage import Database, StudyStorage, exists
 
 
 class _Sqlite(Exception):
@@ -101,3 +101,9 @@ def test_an_impossible_storage_is_a_bad_request(url: str, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(BadRequest):
         StudyStorage(url.format(file=tmp_path / "file"))
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mongodb://x/y", "sqlite://"])
+def test_an_impossible_storage_is_refused_by_whoever_asks_whether_it_is_there(url: str) -> None:
+    with pytest.raises(BadRequest, match="not a database that capsearch knows"):
+        exists(url)

@@ -70,7 +70,7 @@ def _note(values: Values) -> str:
     if odd := [text for text in values.counts if text.casefold() in MISSING_WORDS]:
         told = ", ".join(f"{text!r} ({times(values.counts[text])})" for text in odd[:5])
         fix = line("null", values.name, [*values.null, *odd])
-        notes.append(f"{told}: values of their own; {fix} if they mean missing")
+        notes.append(f"{told}: values of their own. If they mean missing: {fix}")
     twins = defaultdict[str, list[str]](list)
     for text in values.counts:
         twins[text.casefold()].append(text)

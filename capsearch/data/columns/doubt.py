@@ -43,5 +43,11 @@ def short(text: str) -> str:
     return text if len(text) <= LENGTH else f"{text[: LENGTH - 3]}..."
 
 
+def amount(number: float) -> str:
+    """A number as people write it: '1484705', where '%g' has 1.48347e+06."""
+    whole = float(number).is_integer() and abs(number) < 1e15
+    return f"{number:.0f}" if whole else f"{number:g}"
+
+
 def times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"

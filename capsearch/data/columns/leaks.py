@@ -14,6 +14,7 @@ from capsearch.data.preparation.transform import as_text, dates, numbers
 
 NEARLY = 0.98  # of the error that knowing the target's distribution leaves is gone
 TOGETHER = 0.97  # the same, for a sum of columns, which is told and no reason to leave them out
+SPARED = 0.005  # of the variance, that columns may explain which are not told of such a sum
 LEAST = 40  # rows, of which half are judged
 ENOUGH = 20_000  # rows, of which a draw is looked at where there are more
 BINS = 256
@@ -78,7 +79,8 @@ def adds_up(
 ) -> tuple[tuple[str, ...], float] | None:
     """Number columns of which a weighted sum is nearly the target (float), and how nearly.
 
-    None where no such sum is: it explains less than 97% of the variance.
+    No more of them than it takes, the weightiest first. None where no such sum is: it explains less
+    than 97% of the variance.
     """
     names = [column.name for column in columns if column.used and column.kind == "number"]
     specs = [{**column.as_dict()} for column in columns if column.name in names]
@@ -89,10 +91,19 @@ def adds_up(
     x, y = x[whole], target[whole]
     spread, centred = x.std(0), y - y.mean()
     x = (x - x.mean(0)) / np.where(spread > 0, spread, 1.0)
-    weights = np.linalg.lstsq(x, centred, rcond=None)[0]
-    share = 1.0 - float(np.square(centred - x @ weights).sum() / np.square(centred).sum())
-    used = tuple(n for n, w in zip(names, weights, strict=True) if abs(w) > 0.02 * y.std())
-    return (used, share) if share >= TOGETHER and len(used) > 1 else None
+    weights, whole_share = _fitted(x, centred)
+    order = np.argsort(-np.abs(weights), kind="stable")
+    shares = (_fitted(x[:, order[:count]], centred)[1] for count in range(1, len(names) + 1))
+    count, share = next((n, s) for n, s in enumerate(shares, 1) if s >= whole_share - SPARED)
+    used = tuple(names[place] for place in order[:count])
+    return (used, share) if share >= TOGETHER and count > 1 else None
+
+
+def _fitted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights of least squares, and the share of the variance that they explain."""
+    weights = np.linalg.lstsq(x, y, rcond=None)[0]
+    left = np.square(y - x @ weights).sum() / np.square(y).sum()
+    return np.asarray(weights), 1.0 - float(left)
 
 
 def say_the_same(table: Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from capsearch.data.columns.dates import date_column
 from capsearch.data.columns.declared import Column, Declared
-from capsearch.data.columns.doubt import Doubt, line, worst
+from capsearch.data.columns.doubt import Doubt, amount, line, worst
 from capsearch.data.columns.numbers import spec_of
 from capsearch.data.columns.values import Values
 from capsearch.data.preparation.transform import BOOLEANS, parse_number
@@ -19,7 +19,8 @@ def declared_column(values: Values, declared: Declared) -> Column | Doubt:
         if misfits := {t: values.counts[t] for t, number in numbers.items() if number is None}:
             return _none_fit(values, kind, misfits)
         ends = [number for number in numbers.values() if number is not None]
-        why = f"declared; {values.known:,} numbers, {min(ends):g} to {max(ends):g}"
+        reach = f"{amount(min(ends))} to {amount(max(ends))}"
+        why = f"declared; {values.known:,} numbers, {reach}"
         return values.column(kind, why, **spec)
     if kind == "boolean":
         misfits = {t: n for t, n in values.counts.items() if t.casefold() not in BOOLEANS}

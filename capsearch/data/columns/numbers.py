@@ -5,7 +5,7 @@ from typing import Any
 
 from capsearch.data.columns.codes import whole_numbers
 from capsearch.data.columns.declared import Column, Declared
-from capsearch.data.columns.doubt import Doubt
+from capsearch.data.columns.doubt import Doubt, amount
 from capsearch.data.columns.oddities import few_note, is_sentinel, sentinel_doubt, zero_note
 from capsearch.data.columns.values import Values
 from capsearch.data.columns.writing import misfits_doubt, points_doubt, some_without_unit
@@ -50,7 +50,7 @@ def _sentinel(values: Values, numbers: Mapping[str, float]) -> Doubt | None:
 
 def _described(values: Values, spec: dict[str, Any], numbers: Mapping[str, float]) -> Column:
     different = sorted(set(numbers.values()))
-    why = f"{values.known:,} numbers, {different[0]:g} to {different[-1]:g}"
+    why = f"{values.known:,} numbers, {amount(different[0])} to {amount(different[-1])}"
     zeros = [text for text, number in numbers.items() if number == 0.0]
     count = sum(values.counts[text] for text in zeros)
     whole = all(number.is_integer() for number in different)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from capsearch.data.columns.doubt import Doubt, line, times
+from capsearch.data.columns.doubt import Doubt, amount, line, times
 from capsearch.data.columns.values import ENOUGH
 
 FEW_VALUES = 5  # of whole numbers, which may be codes
@@ -20,8 +20,8 @@ def sentinel_doubt(
 ) -> Doubt:
     """`rest`: the ends of all other values."""
     said = (
-        f"{texts[0]} ({times(count)}) is far from all other values ({rest[0]:g} to {rest[1]:g}) "
-        "and may stand for a missing one"
+        f"{texts[0]} ({times(count)}) is far from all other values ({amount(rest[0])} to "
+        f"{amount(rest[1])}) and may stand for a missing one"
     )
     return Doubt(name, said, (line("null", name, [*null, *texts]), line("kinds", name, "number")))
 
@@ -30,7 +30,7 @@ def few_note(name: str, different: int, *, whole: bool) -> str:
     """What to think of whole numbers with few values: codes, perhaps."""
     if not whole or different > FEW_VALUES:
         return ""
-    return f"only {different} values: {line('kinds', name, 'category')} if they are codes"
+    return f"only {different} values. If they are codes: {line('kinds', name, 'category')}"
 
 
 def zero_note(
@@ -44,6 +44,6 @@ def zero_note(
     if low <= three - quarter:
         return ""
     return (
-        f"0 ({times(zeros)}) is far below the rest, most of it from {low:g}: "
-        f"{line('null', name, [*null, *texts])} if it means missing"
+        f"0 ({times(zeros)}) is far below the others, nearly all of which are {amount(low)} or "
+        f"more. If it means missing: {line('null', name, [*null, *texts])}"
     )

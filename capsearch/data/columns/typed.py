@@ -4,7 +4,7 @@ import numpy as np
 
 from capsearch.data.columns.codes import DIGITS, codes, id_of
 from capsearch.data.columns.declared import Column, Declared
-from capsearch.data.columns.doubt import Doubt, drop_line, line
+from capsearch.data.columns.doubt import Doubt, amount, drop_line, line
 from capsearch.data.columns.oddities import few_note, is_sentinel, sentinel_doubt
 from capsearch.data.columns.values import Values
 from capsearch.data.preparation.transform import LARGEST, as_text, numbers
@@ -53,7 +53,7 @@ def _numbers(name: str, array: np.ndarray, declared: Declared) -> Column | Doubt
     return Column(
         name,
         "number",
-        f"numbers in the file, {low:g} to {high:g}",
+        f"numbers in the file, {amount(low)} to {amount(high)}",
         len(x) - len(known),
         tuple(as_text(each) for each in array[:3]),
         null=null,

@@ -30,7 +30,7 @@ def misfits_doubt(
     name, different = values.name, len(numbers)
     misfits = {text: n for text, n in values.counts.items() if text not in numbers}
     fitting = values.known - sum(misfits.values())
-    if readings := _other_readings(values, spec, fitting):
+    if readings := other_writings(values, spec, fitting):
         said = f"{values.known - fitting:,} of {values.known:,} values are numbers only in another "
         said += f"way of writing: {worst(misfits)}"
         return Doubt(name, said, (*readings, line("kinds", name, "category")))
@@ -43,7 +43,7 @@ def misfits_doubt(
     return Doubt(name, said, tuple(lines))
 
 
-def _other_readings(values: Values, spec: Mapping[str, str], fitting: int) -> list[str]:
+def other_writings(values: Values, spec: Mapping[str, str], fitting: int) -> list[str]:
     """Lines that make nearly all values numbers: those that do for most, with fewest signs."""
     base = (spec["decimal"], spec["thousands"])
     found = list[tuple[int, int, str]]()

@@ -1,7 +1,7 @@
 """How a file is to be read that nobody has said anything of: told by the file, or asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +31,28 @@ class Question:
 
 @dataclass(frozen=True)
 class Opened:
-    """A file's table, and how it was read."""
+    """A file's table, and how it was read.
+
+    `unusable` are columns of types that cannot be read, which are not in the table, and why not.
+    """
 
     form: Form
     reading: Reading
     table: Mapping[str, np.ndarray]
     questions: tuple[Question, ...]
     remarks: tuple[str, ...]
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_file(path: Path, delimiter: str | None = None) -> Opened:
     """Read a CSV or Parquet file. Raises BadRequest for what cannot be read at all."""
     form = form_of(path)
     if form == "parquet":
-        return Opened(form, Reading(), read_table(path, form), (), ())
+        from capsearch.data.tables.parquet_file import unusable_columns  # Arrow takes time to load
+
+        unusable = unusable_columns(path)
+        table = read_table(path, form, drop=unusable)
+        return Opened(form, Reading(), table, (), (), unusable)
     try:
         return _open_csv(path, Reading(delimiter))
     except WrongEncoding as error:
@@ -73,7 +81,7 @@ def _open_csv(path: Path, reading: Reading) -> Opened:
         reading = replace(reading, header=False)
         remarks.append(
             "Line 1 holds values, so there is no header: columns are called c1, c2 and so on. "
-            'names = ["...", ...] gives them names.'
+            'To name them: names = ["...", "..."]'
         )
     elif mistakes := check_names(names, can_rename=False):
         reading = replace(reading, header=True, names=renamed(names))

@@ -4,15 +4,16 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from textwrap import wrap
 
-from capsearch.data.columns.target import UNLABELLED
+from capsearch.data.columns import Column
+from capsearch.data.columns.target import UNLABELLED, labels_line
 from capsearch.data.columns.values import named_id
 from capsearch.data.draft.opening import Question
 from capsearch.data.draft.size import Size, size_for
 from capsearch.data.draft.survey import Survey
 from capsearch.data.toml import listed, quoted
 from capsearch.errors import BadRequest
+from capsearch.words import CODE, wrapped
 
 TAKEN = "is there already, and nothing is overwritten; name another file with -o"
 TASK = "task = ?"  # stands for a line that only a person can write
@@ -58,7 +59,7 @@ def _head(survey: Survey) -> Iterator[str]:
     if survey.questions:
         count = len(survey.questions)
         asked = "1 question is" if count == 1 else f"{count} questions are"
-        yield f"# {asked} open below: look for QUESTION, and take the # from the line you choose."
+        yield f"# {asked} open below: look for QUESTION."
 
 
 def _data(survey: Survey, folder: Path) -> Iterator[str]:
@@ -76,12 +77,18 @@ def _data(survey: Survey, folder: Path) -> Iterator[str]:
 
 
 def _asked(number: int, question: Question, said: Sequence[str]) -> Iterator[str]:
-    yield from _comment(f"QUESTION {number}: {question.said}")
     choices = [choice.split("\n") for choice in question.lines if not choice.startswith("drop")]
+    choices = [[line for line in choice if line not in said] for choice in choices]
+    choices = [choice for choice in choices if choice]
+    told = f"QUESTION {number}: {question.said}"
+    if choices:
+        taken = "the line" if len(choices) == 1 else "one of the lines"
+        told += f"{'' if told.endswith('?') else '.'} Take the # from {taken}:"
+    yield from _comment(told)
     for place, choice in enumerate(choices):
         if place:
             yield "# or"
-        yield from (f"#{line}" for line in choice if line not in said)
+        yield from (f"#{line}" for line in choice)
 
 
 def _said(survey: Survey, folder: Path) -> Iterator[str]:
@@ -95,6 +102,8 @@ def _said(survey: Survey, folder: Path) -> Iterator[str]:
         yield _beside(f"task = {quoted(survey.answer.task)}", why)
     else:
         yield TASK
+    if survey.answer.labels:
+        yield _beside(labels_line(survey.answer.labels), "of the two, the negative one first")
     if survey.answer.missing:
         yield from _comment(f"{survey.answer.missing:,} rows have no label; they are left out:")
         yield UNLABELLED
@@ -125,7 +134,7 @@ def _hints(survey: Survey) -> Iterator[str]:
     """What a person may want to say of columns, ready to be taken up."""
     for column in survey.columns:
         if column.note and column.used and column.name not in survey.left_out:
-            yield from _comment(f"{column.name}: {column.note}.")
+            yield from _noted(column)
     used = [c for c in survey.columns if c.used and c.name not in survey.left_out]
     for column in [c for c in used if c.kind == "date"][:1]:
         yield from _comment("Rows in the order of time, the last ones for validation and test:")
@@ -136,6 +145,16 @@ def _hints(survey: Survey) -> Iterator[str]:
     for column in [c for c in survey.columns if c.kind == "id" and c.name not in survey.left_out]:
         yield from _comment(f"{column.name}: {column.why}. To use it:")
         yield f"#keep = {listed(column.name)}"
+
+
+def _noted(column: Column) -> Iterator[str]:
+    """What is remarkable of a column; every line that it offers stands by itself."""
+    text = f"{column.name}: {column.note}"
+    for said, offered in zip(CODE.split(text), [*CODE.findall(text), ""], strict=True):
+        if told := said.strip(" .,"):
+            yield from _comment(told)
+        if offered:
+            yield f"#{offered}"
 
 
 def _space(size: Size) -> Iterator[str]:
@@ -187,7 +206,7 @@ def _numbers(numbers: tuple[int, ...]) -> str:
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in wrap(_one_line(text), WIDTH, break_on_hyphens=False)]
+    return [f"# {line}" for line in wrapped(_one_line(text), WIDTH)]
 
 
 def _one_line(text: str) -> str:
@@ -196,5 +215,9 @@ def _one_line(text: str) -> str:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """The path as the study file's folder sees it."""
+    """The path as the study file's folder sees it; one that was named whole and lies elsewhere
+    stays whole.
+    """
+    if path.is_absolute() and not path.is_relative_to(folder.absolute()):
+        return path.as_posix()
     return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()

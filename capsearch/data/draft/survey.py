@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from capsearch.data.columns.declared import Column, Declared
-from capsearch.data.columns.doubt import Doubt
+from capsearch.data.columns.doubt import Doubt, drop_line
 from capsearch.data.columns.ladder import look
 from capsearch.data.columns.leaks import adds_up, leaks, say_the_same, scores, some_rows
 from capsearch.data.columns.target import Target, target_of
@@ -17,10 +17,10 @@ from capsearch.data.preparation import Preparation
 from capsearch.data.preparation.transform import as_text, numbers
 from capsearch.data.tables.read import Form
 from capsearch.data.tables.reading import Reading
-from capsearch.data.toml import listed, quoted
+from capsearch.data.toml import quoted
 from capsearch.errors import BadRequest
 
-USUAL_NAMES = ("target", "label", "y")
+USUAL_NAMES = ("target", "label", "class", "y")
 STRONG = 0.9  # a column that predicts so much is worth a sentence
 
 
@@ -68,12 +68,14 @@ def survey(path: Path, target: str | None = None, delimiter: str | None = None) 
         raise BadRequest(
             f"{path}: has one column only ({next(iter(table))!r}): nothing predicts it"
         )
+    if target is not None and target in opened.unusable:
+        raise BadRequest(f"--target {target!r}: {opened.unusable[target]}")
     name = target if target is not None else _likely_target(table)
     if name not in table:
         near = get_close_matches(name, table, n=3, cutoff=0.5) or list(table)[:10]
         raise BadRequest(f"--target {name!r}: no such column. Columns: {', '.join(near)}")
     if target is None:
-        said = f"which column is to be predicted? {name!r} is taken for now"
+        said = f"which column is to be predicted? {name!r} is taken unless you name another"
         questions.append(Question(said, (f"target = {quoted(name)}",), key="target"))
     labels = table.pop(name)
     answer = target_of(name, labels)
@@ -83,7 +85,7 @@ def survey(path: Path, target: str | None = None, delimiter: str | None = None) 
     doubts = [each for each in found if isinstance(each, Doubt)]
     questions += [Question(f"column {d.column!r}: {d.said}", d.lines, d.column) for d in doubts]
     columns = [each for each in found if isinstance(each, Column)]
-    left_out, more = _given_away(table, columns, name, labels, answer)
+    left_out, more = _left_out(table, columns, name, labels, answer, opened.unusable)
     used = [column for column in columns if column.used and column.name not in left_out]
     return Survey(
         path=path,
@@ -106,12 +108,13 @@ def _likely_target(table: Mapping[str, np.ndarray]) -> str:
     return usual[0] if len(usual) == 1 else list(table)[-1]
 
 
-def _given_away(
+def _left_out(
     table: Mapping[str, np.ndarray],
     columns: Sequence[Column],
     target: str,
     labels: np.ndarray,
     answer: Target,
+    unusable: Mapping[str, str],
 ) -> tuple[dict[str, str], list[str]]:
     """Columns to leave out with their reasons, and sentences about others that come near."""
     known = some_rows(np.flatnonzero([as_text(label) != "" for label in labels]))
@@ -120,13 +123,13 @@ def _given_away(
     remarks = list[str]()
     if answer.task == "regression":
         y = numbers({"name": target, "null": []}, y)
-    left_out = {leak.column: leak.why for leak in leaks(rows, columns, y)}
+    left_out = {**unusable, **{leak.column: leak.why for leak in leaks(rows, columns, y)}}
     usable = [c for c in columns if c.used and c.name not in left_out]
     best = max(scores(rows, usable, y).items(), key=lambda pair: pair[1], default=("", 0.0))
     if best[1] >= STRONG:
         remarks.append(
             f"Column {best[0]!r} alone takes away {best[1]:.0%} of the error: is it known before "
-            f"{target!r} is? If not: drop = {listed(best[0])}"
+            f"{target!r} is? If not: {drop_line(*left_out, best[0])}"
         )
     for names in say_the_same(rows, usable):
         remarks.append(
@@ -136,7 +139,8 @@ def _given_away(
         names, share = sum_
         remarks.append(
             f"A weighted sum of {', '.join(map(repr, names))} explains {share:.1%} of {target!r}. "
-            f"If it is made of them, or they of it: drop = {listed(*names)}"
+            f"If {target!r} is made of them, or one of them of it, leave out what is not known "
+            f"before it is, such as: {drop_line(*left_out, names[0])}"
         )
     return left_out, remarks
 

@@ -1,6 +1,6 @@
 """`arrays`: numbers in NumPy's own files beside the study file. Nothing is ever unpickled.
 
-path = "rows.npz"            # holds x and y, and group, time or split where there are such
+path = "rows.npz"            # holds x and y, and group, time, weight or split where there are such
 path = ["x.npy", "y.npy"]    # in this order; x may be a sparse matrix that SciPy saved (npz)
 """
 
@@ -22,7 +22,7 @@ from capsearch.data.words import quoted
 from capsearch.errors import BadRequest
 from capsearch.records import digest_of
 
-BESIDE = ("group", "time", "split")
+BESIDE = ("group", "time", "weight", "split")
 SCIPY = {"format", "shape", "data"}  # what scipy.sparse.save_npz writes, at least
 ZIP, NPY = b"PK\x03\x04", b"\x93NUMPY"
 
@@ -90,7 +90,10 @@ def _named(path: Path) -> dict[str, np.ndarray]:
             f"{path}: is no npz file. Legal: one npz file that holds x and y, or two files: x, y"
         )
     with _reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
+        arrays = {name: found[name] for name in found.files}
+    if other := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise BadRequest(f"{path}: is no npz file: it holds {quoted(other[0])}, which is no array")
+    return arrays
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:

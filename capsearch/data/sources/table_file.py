@@ -19,8 +19,9 @@ from capsearch.data.preparation import transform
 from capsearch.data.source import RawData
 from capsearch.data.sources.files import checked, sha256_of
 from capsearch.data.table_options import TableOptions
-from capsearch.data.tables import read_table
+from capsearch.data.tables import names_in, read_table
 from capsearch.data.tables.read import Form
+from capsearch.data.words import quoted, some
 from capsearch.errors import BadRequest
 from capsearch.records import digest_of
 
@@ -50,6 +51,7 @@ class TableFile:
             rows = [len(next(iter(each.values()))) for each in (table, more)]
             split = np.repeat(np.array(["train", "validation"], object), rows)
             table = _joined(table, more, str(options.validation_path[0]))
+        self._check_names_of_test_rows(list(table))
         return self._parts(table, split)
 
     def sealed(self) -> str | None:
@@ -62,6 +64,28 @@ class TableFile:
 
     def _table(self, paths: Sequence[Path]) -> Table:
         return read_table(paths, self.form, self._options.reading(), self._options.drop)
+
+    def _check_names_of_test_rows(self, known: Sequence[str]) -> None:
+        """A file that lacks a column is found now, and not when its one opening is spent.
+
+        Line 1 of a CSV file is read, and of a Parquet file the names. Raises BadRequest.
+        """
+        options = self._options
+        beside = [getattr(options, name) for name in BESIDE]
+        needed = [*(name for name in known if name not in beside), *options.drop]
+        mistakes = list[str]()
+        for path in checked(options.test_path):
+            names = names_in(path, self.form, options.reading(), needed)
+            absent = [name for name in needed if name not in names]
+            if absent and options.header is False:
+                mistakes.append(
+                    f"{path}: must have {len(needed)} values in a row, as the other rows have, but "
+                    f"line 1 has {len(names)}"
+                )
+            elif absent:
+                mistakes.append(f"{path}: has no column {some(list(map(quoted, absent)))}")
+        if mistakes:
+            raise BadRequest(*mistakes)
 
     def _parts(self, table: Table, split: np.ndarray | None, *, whole: bool = True) -> RawData:
         """Target, group, time and weight apart from the columns that a network sees."""
@@ -90,10 +114,24 @@ class TableFile:
         null = {text for name in options.target for text in options.declared().null_of(name)}
         if null:
             target = _unlabelled(target, null)
+        _endless_are_missing(table, options.declared())
         if not whole:
             for column in filter(None, (getattr(options, name) for name in BESIDE)):
                 table.pop(column, None)
         return RawData(table, target, **({"split": split} | apart))
+
+
+def _endless_are_missing(table: Table, declared: Declared) -> None:
+    """Infinite and far numbers that were named as missing are so from the start."""
+    for name, values in table.items():
+        null = declared.null_of(name)
+        if null and values.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                far = np.flatnonzero(np.abs(values) > transform.LARGEST)
+            named = [row for row in far if transform.as_text(values[row]) in null]
+            if named:
+                table[name] = values.copy()
+                table[name][named] = np.nan
 
 
 def _unlabelled(target: np.ndarray, null: Collection[str]) -> np.ndarray:

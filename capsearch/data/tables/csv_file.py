@@ -9,8 +9,9 @@ import codecs
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 from capsearch.data.tables.dialect import Doubt, delimiter_of
 from capsearch.data.tables.files import check_text, head_of, opened, undecodable
 from capsearch.data.tables.header import names_of
-from capsearch.data.tables.reading import Reading
+from capsearch.data.tables.reading import DELIMITERS, Reading
 from capsearch.errors import BadRequest
 
 SAMPLE = 200  # lines that tell the delimiter
@@ -52,6 +53,24 @@ def read_csv(path: Path, reading: Reading) -> dict[str, np.ndarray]:
     if mistakes:
         raise BadRequest(*(f"{path}: {mistake}" for mistake in mistakes))
     return dict(zip(names, columns.arrays(), strict=True))
+
+
+def csv_names(path: Path, reading: Reading, needed: Collection[str]) -> tuple[str, ...]:
+    """The names of a file's columns by line 1 alone, divided so that it has most of those needed.
+
+    Raises BadRequest where it cannot be read at all.
+    """
+    found, refused = list[tuple[str, ...]](), list[BadRequest]()
+    for sign in [reading.delimiter] if reading.delimiter else DELIMITERS:
+        try:
+            first = first_record(path, replace(reading, delimiter=sign))
+        except BadRequest as error:  # quotes may fit where another sign divides
+            refused.append(error)
+        else:
+            found.append(names_of(first, reading, sign)[0])
+    if not found:
+        raise refused[0]
+    return max(found, key=lambda names: len({*needed} & {*names}))
 
 
 def first_record(path: Path, reading: Reading) -> list[str]:

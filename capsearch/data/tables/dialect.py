@@ -46,11 +46,14 @@ def _widths(sample: str, delimiter: str) -> list[int]:
     return widths
 
 
-def _agreement(widths: Sequence[int]) -> tuple[bool, float]:
-    """Whether the first record is divided, and the share of records with the commonest width."""
+def _agreement(widths: Sequence[int]) -> tuple[bool, bool, float]:
+    """Whether most records have the commonest width, whether the first one is divided, and the
+    share of records with that width.
+    """
     usual, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
     divided = bool(widths) and widths[0] > 1
-    return divided, count / len(widths) if usual > 1 else 0.0
+    share = count / len(widths) if usual > 1 else 0.0
+    return share > 0.5, divided, share
 
 
 def values_in(first: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from capsearch.data.columns.doubt import drop_line
 from capsearch.data.tables.files import check_file
 from capsearch.data.tables.header import check_names, no_column
 from capsearch.errors import BadRequest
@@ -32,8 +33,31 @@ def read_parquet(path: Path, drop: Collection[str] = ()) -> dict[str, np.ndarray
         with pq.ParquetFile(path) as file:
             return _columns(path, file, drop)
     except (pa.ArrowException, OSError, ValueError, UnicodeError) as error:
-        first = (str(error).splitlines() or ["damaged"])[0]
-        raise BadRequest(f"{path}: is no whole Parquet file ({first[:200]})") from error
+        raise _damaged(path, error) from error
+
+
+def parquet_names(path: Path) -> tuple[str, ...]:
+    """The names of a file's columns; no row is read. Raises BadRequest."""
+    return tuple(_schema(path).names)
+
+
+def unusable_columns(path: Path) -> dict[str, str]:
+    """Columns of types that are not read, and why not. Raises BadRequest."""
+    told = {field.name: _refused(field) for field in _schema(path)}
+    return {name: why for name, why in told.items() if why}
+
+
+def _schema(path: Path) -> pa.Schema:
+    check_file(path)
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError, ValueError, UnicodeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> BadRequest:
+    first = (str(error).splitlines() or ["damaged"])[0]
+    return BadRequest(f"{path}: is no whole Parquet file ({first[:200]})")
 
 
 def _columns(path: Path, file: pq.ParquetFile, drop: Collection[str]) -> dict[str, np.ndarray]:
@@ -42,7 +66,11 @@ def _columns(path: Path, file: pq.ParquetFile, drop: Collection[str]) -> dict[st
     names = [field.name for field in fields]
     mistakes += [no_column("drop", name, names) for name in drop if name not in names]
     fields = [field for field in fields if field.name not in drop]
-    mistakes += [told for field in fields if (told := _refused(field))]
+    mistakes += [
+        f"column {field.name!r}: {told}. To leave it out: {drop_line(field.name)}"
+        for field in fields
+        if (told := _refused(field))
+    ]
     if not fields:
         mistakes.append("has no columns")
     if not file.metadata.num_rows:
@@ -55,16 +83,15 @@ def _columns(path: Path, file: pq.ParquetFile, drop: Collection[str]) -> dict[st
 def _refused(field: pa.Field) -> str | None:
     """Why a column of this type is not read; None where it is."""
     kind = _plain(field.type)
-    where = f"column {field.name!r}"
     if pa.types.is_nested(kind):
-        return f"{where}: nested values ({_shown(kind)}) must be made columns of their own"
+        return f"nested values ({_shown(kind)}) must be made columns of their own"
     if pa.types.is_decimal(kind) and kind.precision > DIGITS:
         return (
-            f"{where}: {_shown(kind)} has more digits than a network can use ({DIGITS}): store it "
+            f"{_shown(kind)} has more digits than a network can use ({DIGITS}): store it "
             "as double, or as string if it is a code"
         )
     if not any(test(kind) for test in READ):
-        return f"{where}: values of type {_shown(kind)} cannot be used: leave the column out"
+        return f"values of type {_shown(kind)} cannot be used"
     return None
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from capsearch.data.tables.csv_file import read_csv
+from capsearch.data.tables.csv_file import csv_names, read_csv
 from capsearch.data.tables.files import PARQUET, head_of
 from capsearch.data.tables.header import no_column
 from capsearch.data.tables.reading import Reading
@@ -56,6 +56,15 @@ def read_table(
     if len(tables) == 1:
         return tables[0]
     return {name: _joined([table.pop(name) for table in tables]) for name in list(tables[0])}
+
+
+def names_in(path: Path, form: Form, reading: Reading, needed: Collection[str]) -> tuple[str, ...]:
+    """The names of a file's columns, in its order; no row is looked at. Raises BadRequest."""
+    if form == "parquet":
+        from capsearch.data.tables.parquet_file import parquet_names  # Arrow takes time to load
+
+        return parquet_names(path)
+    return csv_names(path, reading, needed)
 
 
 def _read_file(
