@@ -11,6 +11,8 @@ from capsearch.data.columns.values import named_id
 from capsearch.data.draft.opening import Question
 from capsearch.data.draft.size import Size, size_for
 from capsearch.data.draft.survey import Survey
+from capsearch.data.folds import FEWEST
+from capsearch.data.options import AUTO, HELD_OUT
 from capsearch.data.toml import listed, quoted
 from capsearch.errors import BadRequest
 from capsearch.words import CODE, wrapped
@@ -107,7 +109,7 @@ def _said(survey: Survey, folder: Path) -> Iterator[str]:
     if survey.answer.missing:
         yield from _comment(f"{survey.answer.missing:,} rows have no label; they are left out:")
         yield UNLABELLED
-    yield _beside("validation = 0.2", "of the rows")
+    yield _validation(survey.rows)
     yield _beside("test = 0.2", "looked at once, at the very end; 0: no test at all")
     yield _beside("seed = 0", "of the split")
     for remark in survey.remarks:
@@ -116,6 +118,14 @@ def _said(survey: Survey, folder: Path) -> Iterator[str]:
         yield from _comment(f"{name!r} is left out: {why}.")
     yield _beside(f"drop = {listed(*survey.left_out)}", "columns to leave out")
     yield from _hints(survey)
+
+
+def _validation(rows: int) -> str:
+    if rows * HELD_OUT < FEWEST:
+        return _beside(
+            f"validation = {quoted(AUTO)}", "five folds: few rows are all judged in turn"
+        )
+    return _beside(f"validation = {HELD_OUT:g}", "of the rows")
 
 
 def _reading(survey: Survey) -> Iterator[str]:
