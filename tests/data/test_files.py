@@ -213,7 +213,7 @@ def test_a_test_file_without_names_must_be_as_wide_as_the_others(tmp_path: Path)
     told = refused(of(tmp_path, **table))
     assert "must have 5 values in a row, as the other rows have, but line 1 has 2" in told
     (tmp_path / "test.csv").write_text(text)
-    assert read(of(tmp_path, **table)).sizes == {"train": 80, "validation": 20}
+    assert read(of(tmp_path, **table)).sizes == {"train": 100}
 
 
 def test_labels_of_a_test_file_may_end_in_a_full_stop(tmp_path: Path) -> None:

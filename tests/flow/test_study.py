@@ -48,6 +48,7 @@ CONTRACT = closed(
                 "source": TEXT,
                 "sizes": closed(dict.fromkeys(SPLITS, COUNT)),
                 "fingerprints": closed(dict.fromkeys(SPLITS, TEXT)),
+                "folds": {"const": None},
             }
         ),
         "task": closed(

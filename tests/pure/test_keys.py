@@ -4,15 +4,18 @@ A constant here changes only when all stored studies are to be forgotten.
 """
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from capsearch.identity import former_digest, identity_of
-from capsearch.records import Candidate, Job, digest_of
+from capsearch import identity
+from capsearch.identity import digest_for, former_digest, identity_of
+from capsearch.records import Candidate, Folds, Job, digest_of
 from capsearch.spec import StudySpec, shipped
-from tests.fakes import spec_of
+from tests.fakes import profile_of, spec_of
 from tests.place import STUDY
 
 # The digests that the first version of capsearch gave, computed by it.
@@ -127,3 +130,34 @@ def test_a_study_read_back_from_its_question_is_the_same_question() -> None:
     for path in shipped().values():
         asked = StudySpec.model_validate(tomllib.loads(Path(path).read_text()))
         assert StudySpec.from_question(asked.question).identity == asked.identity
+
+
+def test_auto_asks_what_a_file_might_have_said() -> None:
+    """Of many rows a hold-out of a fifth, of few five folds."""
+    source = {"source": "imdb"}
+    auto, held_out, folds = (
+        spec_of(data=source | said)
+        for said in ({}, {"validation": 0.2}, {"validation": {"folds": 5}})
+    )
+    assert digest_for(auto, None) == digest_for(held_out, None) == digest_of(identity_of(auto))
+    assert digest_for(auto, Folds()) == digest_for(folds, Folds()) != digest_for(auto, None)
+    assert digest_for(folds, Folds()) == digest_of(identity_of(folds))
+    assert digest_for(spec_of(data=source | {"validation": 0.3}), None) != digest_for(auto, None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "rows", "asked", "other"),
+    [
+        ({"validation": 0.2}, 100, {}, True),
+        ({"validation": 0.2}, 1_000, {}, False),
+        ({}, 100, {}, False),  # by an earlier version, before there were folds
+        ({"validation": 0.2}, 100, {"validation": 0.2}, False),
+        ({"validation": 0.2}, 100, {"time": "day"}, False),
+    ],
+)
+def test_few_rows_held_out_because_a_file_said_so_are_no_answer_to_auto(
+    stored: dict[str, Any], rows: int, asked: dict[str, Any], other: bool
+) -> None:
+    profile = replace(profile_of(), sizes={"train": 4 * rows, "validation": rows})
+    row: Any = SimpleNamespace(question={"data": {"source": "toy"} | stored}, profile=profile)
+    assert identity._other_validation(row, spec_of(data={"source": "toy"} | asked)) == other

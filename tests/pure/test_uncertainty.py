@@ -103,7 +103,7 @@ def test_a_rule_that_cannot_decide_says_what_it_would_take() -> None:
     uncertainty = judged(tables([0.9, 0.304, 0.3], own=0.15), "non_inferiority")
     assert uncertainty.undecided
     assert "at most 0.01 worse" in uncertainty.advice
-    assert "validation rows instead of 400" in uncertainty.advice
+    assert "rows to validate on instead of 400" in uncertainty.advice
 
 
 def test_more_data_do_not_make_a_knee() -> None:
@@ -162,7 +162,7 @@ def test_the_fewest_that_tell_are_found() -> None:
     ("seed", "example", "says"),
     [
         (0.0, 1.2, "; more fresh-seed runs alone are not enough"),
-        (0.05, 0.0, "; more validation rows alone are not enough"),
+        (0.05, 0.0, "; more rows to validate on alone are not enough"),
         (0.05, 1.2, "both 10 fresh-seed runs of each network instead of 5 and about"),
         (9.0, 9.0, "no reasonable number"),
     ],
