@@ -333,6 +333,15 @@ ARRAYS: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
+def test_rows_of_an_archive_may_have_weights(tmp_path: Path) -> None:
+    npz(x=X, y=Y, weight=np.arange(120.0))(tmp_path / "rows.npz")
+    found = read(of(tmp_path, source="arrays", path="rows.npz"))
+    assert found.part("train").weight is not None
+    npz(x=X, y=Y, weight=-np.ones(120))(tmp_path / "rows.npz")
+    told = refused(of(tmp_path, source="arrays", path="rows.npz"))
+    assert "the weight must be a finite number, 0 or above: row 1 has -1.0" in told
+
+
 def npy(array: Any) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         with path.open("wb") as file:

@@ -95,6 +95,7 @@ def test_every_mistake_is_told_at_once_with_row_column_and_value(tmp_path: Path)
     ]  # fmt: skip
     assert all("legal: " in line for line in others)
     assert "'old'" in others[0]
+    assert "legal: a date such as 2024-01-31 or 2024-01-31 23:59:00; nothing" in others[2]
     many = {name: list(values) * 5 for name, values in TABLE.items()} | {"size": ["x"] * 300}
     with pytest.raises(reader.Refused, match="and 200 more mistakes"):
         model.inputs(many)

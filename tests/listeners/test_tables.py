@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,12 @@ def test_the_path_of_the_report_is_one_line_whatever_its_length() -> None:
     console = Console(record=True, width=80, file=StringIO())
     tables.show_result(console, RECORD, "/a/b" * 40)
     assert any("/a/b" * 40 in line for line in console.export_text().splitlines())
+
+
+def test_the_report_is_named_as_it_is_called_from_here() -> None:
+    console = Console(record=True, width=80, file=StringIO())
+    tables.show_result(console, RECORD, str(Path.cwd() / "mlruns" / "reports" / "r.html"))
+    assert "Report     mlruns/reports/r.html" in console.export_text()
 
 
 @pytest.mark.parametrize("rows", ["table", "texts", "numbers", "sparse"])

@@ -200,7 +200,7 @@ def test_cs006_still_improving_at_the_last_epoch() -> None:
     falling = tuple(float(v) for v in np.linspace(1.0, 0.3, 40))
     still = replace(chosen(best), replicates=(replicate(best.candidate, 1, curved(*falling)),))
     assert status("CS006", still) == "warning"
-    assert "1 layer of 16 units" in sentence("CS006", still)
+    assert "1 layer of 16 units; with more epochs its loss" in sentence("CS006", still)
     turned = replicate(best.candidate, 1, curved(*falling[:-1], 0.9))
     assert status("CS006", replace(still, replicates=(turned,))) == "ok"
 

@@ -55,7 +55,8 @@ def epochs(record: StudyRecord) -> Answer:
     if still:
         return warning(
             f"still improving at the last epoch allowed: {', '.join(sorted(still))}; with more "
-            "epochs their loss may fall and the choice may change"
+            f"epochs {'its' if len(still) == 1 else 'their'} loss may fall and the choice may "
+            "change"
         )
     return ok("every finalist was past its best epoch when training ended")
 
