@@ -119,7 +119,8 @@ def main() -> None:
         with threadpool_limits(1):
             print(f"\n{name}: error of the landscape: {landscape.error()}", flush=True)
             reference, best = landscape.reference, landscape.best
-            beside = ground.folder(asked.cache) / f"searches-{settings(ground)}.jsonl"
+            kind = f"landscape-{len(landscape.oracle.candidates)}"
+            beside = ground.folder(asked.cache) / f"searches-{kind}-{settings(ground)}.jsonl"
             with multiprocessing.get_context("fork").Pool(asked.processes) as pool:
                 ask = partial(pool.imap_unordered, partial(simulated, landscape))
                 found = collect(beside, ask, asked.searches, [VARIANT])
