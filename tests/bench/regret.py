@@ -4,6 +4,10 @@
 as whole studies do them (`strategies`), then the network that each chose, the oracle's choice and
 its best trained from 20 seeds that nothing else has read. What is finished is kept beside the
 oracle, so that the command goes on where it was cut.
+
+The landscape is smoother than the truth, and a search finds where it promises too much. So
+`--searched FOLDER` takes the choices of whole studies instead, trained for real: those that
+`python -m tests.bench.bands --store FOLDER` kept.
 """
 
 import argparse
@@ -14,12 +18,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from capsearch.data import cache
 from capsearch.engines.packed import PackedEngine
+from capsearch.families import dense
 from capsearch.records import Candidate, Job
 from tests.bench.landscape import Landscape, Network
 from tests.bench.oracle import STUDIES, Ground, Oracle
@@ -28,6 +34,30 @@ from tests.bench.strategies import Found, collect, settings, simulated
 VARIANT = "ladder, grow"  # the product's own
 SEEDS = 20
 RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one search chose."""
+
+    candidate: Candidate
+    epochs: int
+    parameters: int
+    standing: str
+    loss: float | None = None  # on the landscape
+
+
+def of_landscape(found: Found) -> Choice:
+    candidate, standing = Candidate.from_dict(found.candidate), str(found.standing)
+    return Choice(candidate, found.epochs, found.parameters, standing, found.loss)
+
+
+def of_study(document: dict[str, Any], epochs: int) -> Choice:
+    """From the document of a whole study."""
+    said = document["selected"]
+    values = {setting.name: said[setting.name] for setting in dense.SETTINGS}
+    candidate = dense.candidate_of(tuple(said["units"]), values)
+    return Choice(candidate, epochs, said["parameters"], said["claim"])
 
 
 @dataclass(frozen=True)
@@ -74,15 +104,15 @@ def regret(
     return float(means.mean() - oracle.mean()), float(low), float(high)
 
 
-def show(landscape: Landscape, found: Sequence[Found], losses: dict[str, np.ndarray]) -> None:
+def show(landscape: Landscape, found: Sequence[Choice], losses: dict[str, np.ndarray]) -> None:
     """What the choices came to, against the oracle's and against its best."""
     reference, best = landscape.reference, landscape.best
     rng, name = np.random.default_rng(0), landscape.ground.study.name
-    chosen = [losses[Candidate.from_dict(f.candidate).key] for f in found]
+    chosen = [losses[f.candidate.key] for f in found]
     for each in (reference, best):
         print(line("oracle's choice" if each is reference else "oracle's best", each, losses))
-    simulated_loss = np.array([f.loss - reference.loss for f in found])
-    print(f"on the landscape: regret {simulated_loss.mean():+.4f}")
+    if promised := [f.loss - reference.loss for f in found if f.loss is not None]:
+        print(f"on the landscape: regret {np.mean(promised):+.4f}")
     for other in (reference, best):
         mean, low, high = regret(chosen, losses[other.candidate.key], rng)
         what = "regret" if other is reference else "above the oracle's best"
@@ -106,11 +136,28 @@ def line(what: str, network: Network, losses: dict[str, np.ndarray]) -> str:
     )
 
 
+def choices(
+    landscape: Landscape, root: Path, studies: Path | None, searches: int, processes: int
+) -> list[Choice]:
+    """Of so many searches on the landscape, or of the whole studies in a folder."""
+    ground = landscape.ground
+    if studies is not None:
+        files = [studies / f"{ground.study.name}-{seed}.json" for seed in range(1, searches + 1)]
+        documents = [json.loads(file.read_text()) for file in files if file.is_file()]
+        return [of_study(document, ground.spec.training.epochs) for document in documents]
+    kind = f"landscape-{len(landscape.oracle.candidates)}"
+    beside = ground.folder(root) / f"searches-{kind}-{settings(ground)}.jsonl"
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        ask = partial(pool.imap_unordered, partial(simulated, landscape))
+        return [of_landscape(f) for f in collect(beside, ask, searches, [VARIANT])]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", choices=STUDIES, help="only this one")
     parser.add_argument("--searches", type=int, default=30)
     parser.add_argument("--processes", type=int, default=2, help="and threads to train")
+    parser.add_argument("--searched", type=Path, help="whole studies of `bands`, trained for real")
     parser.add_argument("--cache", type=Path, default=cache.default_root())
     asked = parser.parse_args()
     for name in [asked.study] if asked.study else STUDIES:
@@ -119,12 +166,8 @@ def main() -> None:
         with threadpool_limits(1):
             print(f"\n{name}: error of the landscape: {landscape.error()}", flush=True)
             reference, best = landscape.reference, landscape.best
-            kind = f"landscape-{len(landscape.oracle.candidates)}"
-            beside = ground.folder(asked.cache) / f"searches-{kind}-{settings(ground)}.jsonl"
-            with multiprocessing.get_context("fork").Pool(asked.processes) as pool:
-                ask = partial(pool.imap_unordered, partial(simulated, landscape))
-                found = collect(beside, ask, asked.searches, [VARIANT])
-        again = [(Candidate.from_dict(f.candidate), f.epochs) for f in found]
+            found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
+        again = [(each.candidate, each.epochs) for each in found]
         again += [(each.candidate, each.epochs) for each in (reference, best)]
         kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
         show(landscape, found, kept.losses(again))
