@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from math import log2
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -109,13 +108,23 @@ def show(
         if values:
             cells = f"{reached[rung]:.4f} | {len(values)} | {np.mean(values):+.4f}"
             print(f"| {name} | {rung} | {cells} | {max(values):+.4f} |")
-    sizes = np.array([log2(d["selected"]["parameters"]) for d in found])
     best = np.array([d["best"]["val_loss"] for d in found])
+    sizes = [d["selected"]["parameters"] for d in found]
     clean = sum(status_of(d, "CS015") == "ok" for d in found)
     print(
         f"{name}: {len(found)} searches; CS015 ok in {clean}; best loss {best.mean():.4f} "
-        f"± {best.std(ddof=1):.4f}; chosen size times or by {2 ** sizes.std(ddof=1):.2f} "
-        f"around {2 ** sizes.mean():,.0f}"
+        f"± {best.std(ddof=1):.4f}; chosen size {spread(sizes)}"
+    )
+
+
+def spread(sizes: Sequence[int]) -> str:
+    """How far the chosen sizes of searches lie apart, as factors."""
+    logs = np.log(sizes)
+    low, middle, high = np.quantile(logs, [0.25, 0.5, 0.75])
+    return (
+        f"from {min(sizes):,} to {max(sizes):,}, a factor of {max(sizes) / min(sizes):.2f}; "
+        f"standard deviation a factor of {np.exp(logs.std(ddof=1)):.2f}, quartiles of "
+        f"{np.exp(high - low):.2f}; median {np.exp(middle):,.0f}"
     )
 
 

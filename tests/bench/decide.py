@@ -180,13 +180,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     asked = parser.parse_args()
-    cells = [Cell(w, noise, rows, LOOKS[0]) for rows, w, noise in product(ROWS, worlds(), NOISES)]
     results = list[Result]()
     with ProcessPoolExecutor(asked.workers, get_context("spawn")) as pool:
-        for found in pool.map(partial(run, studies=asked.studies, seed=asked.seed), cells):
-            results += found
-    for rows in ROWS:
-        print(*table(results, rows), "", sep="\n", flush=True)
+        for rows in ROWS:
+            cells = [Cell(w, noise, rows, LOOKS[0]) for w, noise in product(worlds(), NOISES)]
+            for found in pool.map(partial(run, studies=asked.studies, seed=asked.seed), cells):
+                results += found
+            print(*table(results, rows), "", sep="\n", flush=True)
     ours = [r for r in results if r.rule == DEFAULT]
     print(*calibration(ours), sep="\n")
 

@@ -18,8 +18,15 @@ from threadpoolctl import threadpool_limits
 
 from capsearch import search
 from capsearch.data import cache
+from capsearch.driver import LOOKS
 from capsearch.records import Candidate, Job, Outcome, Trial, digest_of
-from capsearch.selection import CapacityCurve, choose, estimates_of, of_finalists
+from capsearch.selection import (
+    CapacityCurve,
+    choose,
+    estimates_of,
+    of_finalists,
+    undecided_among,
+)
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.spec.tables import RULE
@@ -47,6 +54,9 @@ class Found:
 
     variant: str
     seed: int
+    candidate: dict[str, Any]  # the choice
+    epochs: int  # that it was given
+    standing: str | None
     parameters: int
     loss: float  # what the choice's replicates average in the long run
     best: float  # the same of its best finalist
@@ -62,9 +72,10 @@ def asking(ground: Ground, variant: str, seed: int) -> StudySpec:
 
 
 def settings(ground: Ground) -> str:
-    """A hash of how all variants sample: searches by other settings are other searches."""
+    """A hash of how all variants sample and choose: by other settings they are other searches."""
     names = [asking(ground, variant, 0).search.strategy for variant in VARIANTS]
-    return digest_of([asdict(STRATEGIES[name]) for name in names])[:8]
+    sampled = [asdict(STRATEGIES[name]) for name in names]
+    return digest_of([*sampled, ground.spec.question["select"], LOOKS])[:8]
 
 
 def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
@@ -83,14 +94,34 @@ def searched(ground: Ground, spec: StudySpec, answer: Answer) -> list[Trial]:
     return ended
 
 
+def replicated(
+    ground: Ground, spec: StudySpec, trials: Sequence[Trial], answer: Answer
+) -> list[Trial]:
+    """Fresh seeds of the finalists, and more of those that can still decide, as in a study."""
+    least, select = spec.select.replicates, spec.select
+    known, more = dict[str, Trial](), dict[Candidate, int]()
+    for seeds in [least, *(least * factor for factor in LOOKS if select.rule == RULE)]:
+        if known:
+            finalists = of_finalists(trials, list(known.values()))
+            curve = CapacityCurve(estimates_of(finalists))
+            able = undecided_among(curve, finalists, select.settings)
+            more |= dict.fromkeys(able, seeds)
+            if not able:
+                break
+        planned = search.replicate_trials(ground.study, spec, trials, least, more)
+        fresh = [trial for trial in planned if trial.id not in known]
+        ended = zip(fresh, answer([trial.job for trial in fresh]), strict=True)
+        known |= {trial.id: trial.ended(outcome) for trial, outcome in ended}
+        known = {trial.id: known[trial.id] for trial in planned}
+    return list(known.values())
+
+
 def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -> Found:
     """One search, its replicates, and the study's choice."""
     spec = asking(ground, variant, seed)
     trials = searched(ground, spec, answer)
-    again = search.replicate_trials(ground.study, spec, trials)
-    outcomes = answer([t.job for t in again])
-    replicates = [t.ended(o) for t, o in zip(again, outcomes, strict=True)]
-    estimates = estimates_of(of_finalists(trials, replicates))
+    replicates = of_finalists(trials, replicated(ground, spec, trials, answer))
+    estimates = estimates_of(replicates)
     curve = CapacityCurve(estimates)
     choice = choose(curve, replicates, spec.select.rule or RULE, spec.select.settings)
     loss, best = truth([choice.selected.candidate, choice.best.candidate]).tolist()
@@ -98,6 +129,9 @@ def run(ground: Ground, answer: Answer, truth: Truth, variant: str, seed: int) -
     return Found(
         variant,
         seed,
+        choice.job.candidate.as_dict(),
+        choice.job.epochs,
+        choice.standing,
         choice.selected.parameters,
         loss,
         best,
@@ -144,23 +178,25 @@ def trained(ground: Ground, threads: int) -> Callable[[Task], Found]:
     return lambda task: run(ground, answer, truth, *task)
 
 
-def collect(path: Path, runs: Runs, searches: int) -> list[Found]:
+def collect(
+    path: Path, runs: Runs, searches: int, variants: Sequence[str] = tuple(VARIANTS)
+) -> list[Found]:
     """All searches, those in the file not run again."""
     found = [Found(**json.loads(line)) for line in path.open()] if path.is_file() else []
     done = {(f.variant, f.seed) for f in found}
-    left = [(v, s) for s in range(searches) for v in VARIANTS if (v, s) not in done]
+    left = [(v, s) for s in range(searches) for v in variants if (v, s) not in done]
     with path.open("a") as file:
         for each in runs(left):
             found.append(each)
             file.write(json.dumps(asdict(each)) + "\n")
             file.flush()
-    return [f for f in found if f.seed < searches and f.variant in VARIANTS]
+    return [f for f in found if f.seed < searches and f.variant in variants]
 
 
 def table(landscape: Landscape, found: Sequence[Found]) -> str:
     """Means over the searches with 95 % bootstrap intervals, as Markdown."""
-    size, loss = landscape.reference
-    lowest = float(landscape.height.min())
+    size, loss = landscape.reference.parameters, landscape.reference.loss
+    lowest = landscape.best.loss
     sizes = landscape.oracle.parameters[landscape.known].tolist()
     oracle = lowest_below(landscape.ground, zip(sizes, landscape.height.tolist(), strict=True))
     lines = [
@@ -205,10 +241,10 @@ def main() -> None:
     for name in [asked.study] if asked.study else STUDIES:
         ground = Ground.of(name, asked.cache)
         landscape = Landscape(ground, Oracle.load(ground, asked.cache))
-        size, loss = landscape.reference
+        chosen = landscape.reference
         print(f"\n{name}: {len(landscape.oracle.candidates):,} candidates; the oracle's choice has "
-              f"{size:,} parameters and a loss of {loss:.4f}; its lowest loss is "
-              f"{landscape.height.min():.4f}\nerror of the landscape: {landscape.error()}\n",
+              f"{chosen.parameters:,} parameters and a loss of {chosen.loss:.4f}; its lowest "
+              f"loss is {landscape.best.loss:.4f}\nerror of the landscape: {landscape.error()}\n",
               flush=True)  # fmt: skip
         kind = "real" if asked.real else f"landscape-{len(landscape.oracle.candidates)}"
         beside = ground.folder(asked.cache) / f"searches-{kind}-{settings(ground)}.jsonl"

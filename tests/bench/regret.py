@@ -1,0 +1,177 @@
+"""What the product's choice costs against the oracle's, both trained again from fresh seeds.
+
+`python -m tests.bench.regret` after `python -m tests.bench.oracle build`: searches on the landscape
+as whole studies do them (`strategies`), then the network that each chose, the oracle's choice and
+its best trained from 20 seeds that nothing else has read. What is finished is kept beside the
+oracle, so that the command goes on where it was cut.
+
+The landscape is smoother than the truth, and a search finds where it promises too much. So
+`--searched FOLDER` takes the choices of whole studies instead, trained for real: those that
+`python -m tests.bench.bands --store FOLDER` kept.
+"""
+
+import argparse
+import json
+import multiprocessing
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from capsearch.data import cache
+from capsearch.engines.packed import PackedEngine
+from capsearch.families import dense
+from capsearch.records import Candidate, Job
+from tests.bench.landscape import Landscape, Network
+from tests.bench.oracle import STUDIES, Ground, Oracle
+from tests.bench.strategies import Found, collect, settings, simulated
+
+VARIANT = "ladder, grow"  # the product's own
+SEEDS = 20
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one search chose."""
+
+    candidate: Candidate
+    epochs: int
+    parameters: int
+    standing: str
+    loss: float | None = None  # on the landscape
+
+
+def of_landscape(found: Found) -> Choice:
+    candidate, standing = Candidate.from_dict(found.candidate), str(found.standing)
+    return Choice(candidate, found.epochs, found.parameters, standing, found.loss)
+
+
+def of_study(document: dict[str, Any], epochs: int) -> Choice:
+    """From the document of a whole study."""
+    said = document["selected"]
+    values = {setting.name: said[setting.name] for setting in dense.SETTINGS}
+    candidate = dense.candidate_of(tuple(said["units"]), values)
+    return Choice(candidate, epochs, said["parameters"], said["claim"])
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """Losses of networks from fresh seeds, trained once and kept."""
+
+    ground: Ground
+    path: Path
+    threads: int
+
+    def losses(self, asked: Sequence[tuple[Candidate, int]]) -> dict[str, np.ndarray]:
+        """By the candidates' keys, shape (seeds,); each with the epochs it is given."""
+        known: dict[str, list[float]] = {}
+        if self.path.is_file():
+            known = json.loads(self.path.read_text())
+        engine, data = PackedEngine(threads=self.threads), cache.load(self.ground.data)
+        for candidate, epochs in dict(asked).items():
+            if candidate.key in known:
+                continue
+            trained = engine.train([self.job(candidate, s, epochs) for s in range(SEEDS)], data)
+            assert all(each.outcome.complete for each in trained), candidate
+            known[candidate.key] = [each.outcome.val_loss for each in trained]
+            self.path.write_text(json.dumps(known))
+        return {key: np.array(losses) for key, losses in known.items()}
+
+    def job(self, candidate: Candidate, seed: int, epochs: int) -> Job:
+        """Seeds of a study that is asked nowhere else."""
+        patience = self.ground.spec.training.patience
+        return Job.of(candidate, study_seed=3000, replicate=seed, epochs=epochs, patience=patience)
+
+
+def regret(
+    chosen: Sequence[np.ndarray], oracle: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Mean of the choices' losses less that of the oracle's choice, with a 95 % interval.
+
+    Searches are drawn again, and the seeds of the oracle's choice, which all of them share. The
+    seeds of a choice are its search's, and come with it.
+    """
+    means = np.array([losses.mean() for losses in chosen])
+    ours = means[rng.integers(len(means), size=(RESAMPLES, len(means)))].mean(axis=1)
+    theirs = oracle[rng.integers(len(oracle), size=(RESAMPLES, len(oracle)))].mean(axis=1)
+    low, high = np.quantile(ours - theirs, [0.025, 0.975])
+    return float(means.mean() - oracle.mean()), float(low), float(high)
+
+
+def show(landscape: Landscape, found: Sequence[Choice], losses: dict[str, np.ndarray]) -> None:
+    """What the choices came to, against the oracle's and against its best."""
+    reference, best = landscape.reference, landscape.best
+    rng, name = np.random.default_rng(0), landscape.ground.study.name
+    chosen = [losses[f.candidate.key] for f in found]
+    for each in (reference, best):
+        print(line("oracle's choice" if each is reference else "oracle's best", each, losses))
+    if promised := [f.loss - reference.loss for f in found if f.loss is not None]:
+        print(f"on the landscape: regret {np.mean(promised):+.4f}")
+    for other in (reference, best):
+        mean, low, high = regret(chosen, losses[other.candidate.key], rng)
+        what = "regret" if other is reference else "above the oracle's best"
+        print(f"{name}: {what} {mean:+.4f} ({low:+.4f} to {high:+.4f})")
+    times = np.array([f.parameters / reference.parameters for f in found])
+    drawn = np.median(times[rng.integers(len(times), size=(RESAMPLES, len(times)))], axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    print(
+        f"{name}: parameters over the oracle's choice: median {np.median(times):.2f} "
+        f"({low:.2f} to {high:.2f}); from {times.min():.2f} to {times.max():.2f}, geometric mean "
+        f"{np.exp(np.log(times).mean()):.2f}; {dict(Counter(f.standing for f in found))}"
+    )
+
+
+def line(what: str, network: Network, losses: dict[str, np.ndarray]) -> str:
+    again = losses[network.candidate.key]
+    error = again.std(ddof=1) / np.sqrt(len(again))
+    return (
+        f"{what}: {network.candidate.label}, {network.parameters:,} parameters, height "
+        f"{network.loss:.4f}, trained again {again.mean():.4f} ± {error:.4f}"
+    )
+
+
+def choices(
+    landscape: Landscape, root: Path, studies: Path | None, searches: int, processes: int
+) -> list[Choice]:
+    """Of so many searches on the landscape, or of the whole studies in a folder."""
+    ground = landscape.ground
+    if studies is not None:
+        files = [studies / f"{ground.study.name}-{seed}.json" for seed in range(1, searches + 1)]
+        documents = [json.loads(file.read_text()) for file in files if file.is_file()]
+        return [of_study(document, ground.spec.training.epochs) for document in documents]
+    kind = f"landscape-{len(landscape.oracle.candidates)}"
+    beside = ground.folder(root) / f"searches-{kind}-{settings(ground)}.jsonl"
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        ask = partial(pool.imap_unordered, partial(simulated, landscape))
+        return [of_landscape(f) for f in collect(beside, ask, searches, [VARIANT])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", choices=STUDIES, help="only this one")
+    parser.add_argument("--searches", type=int, default=30)
+    parser.add_argument("--processes", type=int, default=2, help="and threads to train")
+    parser.add_argument("--searched", type=Path, help="whole studies of `bands`, trained for real")
+    parser.add_argument("--cache", type=Path, default=cache.default_root())
+    asked = parser.parse_args()
+    for name in [asked.study] if asked.study else STUDIES:
+        ground = Ground.of(name, asked.cache)
+        landscape = Landscape(ground, Oracle.load(ground, asked.cache))
+        with threadpool_limits(1):
+            print(f"\n{name}: error of the landscape: {landscape.error()}", flush=True)
+            reference, best = landscape.reference, landscape.best
+            found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
+        again = [(each.candidate, each.epochs) for each in found]
+        again += [(each.candidate, each.epochs) for each in (reference, best)]
+        kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
+        show(landscape, found, kept.losses(again))
+
+
+if __name__ == "__main__":
+    main()
