@@ -30,7 +30,7 @@ class EngineKind:
 
 ENGINES = {
     "packed": EngineKind(
-        "capsearch.engines.packed:PackedEngine", 16, 2, arithmetic=1, by_threads=False, keras=False
+        "capsearch.engines.packed:PackedEngine", 16, 2, arithmetic=2, by_threads=False, keras=False
     ),
     "fit": EngineKind(
         "capsearch.engines.fit:FitEngine", 1, 1, arithmetic=1, by_threads=True, keras=True
