@@ -20,9 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from capsearch.data import cache
 from capsearch.engines.packed.batches import Batches
-from capsearch.engines.packed.engine import SCORING_ROWS
 from capsearch.engines.packed.kernels import score, train_epoch
-from capsearch.engines.packed.network import network, rule_of
+from capsearch.engines.packed.network import SCORING_ROWS, head_of, network, rule_of
 from capsearch.families.space import rung_of
 from capsearch.records import Job
 from tests.bench.oracle import STUDIES, Ground
@@ -49,15 +48,16 @@ class Watched:
 def watch(job: Job, batches: Batches) -> np.ndarray:
     """Losses of every validation row after every epoch; NaN from where it diverged."""
     size, rows = job.candidate.batch_size, len(batches.data.train)
-    net, rule = network(job, batches.features, sparse=batches.is_sparse), rule_of(job)
+    net, rule = network(job, batches.features), rule_of(job)
+    head = head_of(batches.data.task)
     seen: list[np.ndarray] = []
     best, best_loss = 0, math.inf
     for epoch in range(job.epochs):
         plan, losses = batches.plan(job.shuffle_seed, size, epoch), np.empty(
             len(batches.data.validation), np.float32
         )  # fmt: skip
-        train_epoch(batches.train, plan, net, rule, min(size, rows), epoch * -(-rows // size))
-        score(batches.validation, net, SCORING_ROWS, losses)
+        train_epoch(batches.train, plan, net, rule, head, min(size, rows), epoch * -(-rows // size))
+        score(batches.validation, net, head, SCORING_ROWS, losses)
         seen.append(losses)
         if (loss := float(losses.mean(dtype=np.float64))) < best_loss:
             best, best_loss = epoch, loss

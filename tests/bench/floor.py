@@ -16,9 +16,10 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from capsearch.data import cache
+from capsearch.engines.packed import PackedEngine
 from capsearch.engines.packed.batches import Batches
-from capsearch.engines.packed.engine import SCORING_ROWS, PackedEngine
 from capsearch.engines.packed.kernels import (
+    Inputs,
     Net,
     Plan,
     Rule,
@@ -27,7 +28,7 @@ from capsearch.engines.packed.kernels import (
     score,
     train_epoch,
 )
-from capsearch.engines.packed.network import network, rule_of
+from capsearch.engines.packed.network import SCORING_ROWS, head_of, network, rule_of
 from capsearch.engines.packed.simd import address, load, splat, store
 from capsearch.records import Candidate, Job
 from tests.bench.task import BATCH_SIZE, drawn, jobs_of
@@ -48,21 +49,23 @@ class Member:
     @classmethod
     def of(cls, job: Job, batches: Batches) -> "Member":
         plan = batches.plan(job.shuffle_seed, BATCH_SIZE, 0)
-        return cls(network(job, batches.features, sparse=True), rule_of(job), batches, plan)
+        return cls(network(job, batches.features), rule_of(job), batches, plan)
 
     def epoch(self, **changes: Any) -> None:
         rule = self.rule._replace(**changes)
-        train_epoch(self.batches.train, self.plan, self.net, rule, BATCH_SIZE, 0)
+        head = head_of(self.batches.data.task)
+        train_epoch(self.batches.train, self.plan, self.net, rule, head, BATCH_SIZE, 0)
 
     def validation(self) -> None:
         losses = np.empty(self.batches.validation.labels.size, np.float32)
-        score(self.batches.validation, self.net, SCORING_ROWS, losses)
+        head = head_of(self.batches.data.task)
+        score(self.batches.validation, self.net, head, SCORING_ROWS, losses)
 
     def forward(self) -> None:
         _forward(self.batches.train, self.plan, self.net, BATCH_SIZE)
 
     def backward(self) -> None:
-        _backward(self.batches.train, self.plan, self.net, self.rule, BATCH_SIZE)
+        _backward(self.plan, self.net, self.rule, BATCH_SIZE)
 
 
 def profile(folder: str) -> dict[str, Any]:
@@ -76,8 +79,8 @@ def profile(folder: str) -> dict[str, Any]:
         "16-16": _parts(usual, batches, threads),
         "bytes": _bytes(batches),
         "bandwidth": {
-            "memory": _bandwidth(32 << 20, 4, threads),
-            "cache": _bandwidth(LINES, 2_000, threads),
+            "memory": bandwidth(32 << 20, 4, threads),
+            "cache": bandwidth(LINES, 2_000, threads),
         },
     }
 
@@ -124,6 +127,8 @@ def _bytes(batches: Batches) -> dict[str, float]:
     Streamed: the kernel once a batch forward, kernel and both moments read and written backward,
     and the places of the ones (4 bytes forward, 2 backward). Gathered: 64 bytes a one each way.
     """
+    assert isinstance(batches.train, Inputs)
+    assert isinstance(batches.validation, Inputs)
     ones, scored = len(batches.train.indices), len(batches.validation.indices)
     kernel = batches.features * 16 * 4
     steps = -(-batches.train.labels.size // BATCH_SIZE)
@@ -138,19 +143,19 @@ def _bytes(batches: Batches) -> dict[str, float]:
 @njit(nogil=True)
 def _forward(inputs, plan, net, size):  # type: ignore[no-untyped-def]
     """The first product of every batch of an epoch."""
-    out, no_dense = np.empty((size, net.widths[0]), np.float32), np.empty((size, 0), np.float32)
+    out = np.empty((size, net.widths[0]), np.float32)
     for begin in range(0, plan.order.size, size):
         rows = plan.order[begin : begin + size]
-        _first_forward(inputs, rows, net, no_dense, out[: rows.size])
+        _first_forward(inputs, rows, net, out[: rows.size])
 
 
 @njit(nogil=True)
-def _backward(inputs, plan, net, rule, size):  # type: ignore[no-untyped-def]
+def _backward(plan, net, rule, size):  # type: ignore[no-untyped-def]
     """The gradient and update of every batch of an epoch, from deltas that are all alike."""
     delta = np.full((size, net.widths[0]), np.float32(1e-4))
-    no_dense, rate = np.empty((size, 0), np.float32), np.float32(1e-3)
+    rate = np.float32(1e-3)
     for index in range(plan.starts.shape[0]):
-        _first_backward(inputs, plan, index, net, rule, rate, no_dense, delta)
+        _first_backward(plan, index, net, rule, rate, delta)
 
 
 @njit(nogil=True, fastmath=True)
@@ -167,7 +172,7 @@ def _read(values, out):  # type: ignore[no-untyped-def]
     store(address(out), 0, (a + b) + (c + d))
 
 
-def _bandwidth(size: int, times: int, threads: int) -> float:
+def bandwidth(size: int, times: int, threads: int) -> float:
     """Bytes a second that all threads together read, each from `size` floats of its own."""
     arrays = [np.ones(size, np.float32) for _ in range(threads)]
 

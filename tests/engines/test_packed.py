@@ -156,18 +156,18 @@ def test_an_outcome_is_the_same_bit_for_bit_whoever_shares_its_pack(
 
 FIRST_PACK = """
 from threadpoolctl import threadpool_info
-from capsearch.engines.packed import engine as packed
+from capsearch.engines.packed import PackedEngine, network
 from capsearch.records import Candidate, Job
 from tests.fakes import toy_data
 
-def spy(*arguments, score=packed.score):
+def spy(*arguments, score=network.score):
     result = score(*arguments)
     blas = [p for p in threadpool_info() if p["user_api"] == "blas"]
     print("threads", *sorted({p["num_threads"] for p in blas}))
     return result
 
-packed.score = spy
-packed.PackedEngine(threads=1).train([Job(Candidate((16, 8)), 1, 1, 2, 2)], toy_data())
+network.score = spy
+PackedEngine(threads=1).train([Job(Candidate((16, 8)), 1, 1, 2, 2)], toy_data())
 """
 
 

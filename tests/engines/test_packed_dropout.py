@@ -50,7 +50,7 @@ def kept(rate: float, seed: int, layer: int, step: int, size: int) -> np.ndarray
 def masks(
     candidate: Candidate, widths: Sequence[int], seed: int, step: int, rows: int
 ) -> list[np.ndarray]:
-    """One (rows, units) mask a hidden layer, scaled; `widths` are the padded ones, which count."""
+    """One (rows, units) mask a hidden layer, scaled; of sparse rows the padded `widths` count."""
     rate, drawn = candidate.dropout, []
     for layer, (wide, width) in enumerate(zip(widths, candidate.units, strict=True), start=1):
         whole = kept(rate, seed, layer, step, rows * wide).reshape(rows, wide)
@@ -79,8 +79,9 @@ def losses_of_keras(
 ) -> tuple[list[float], list[float]]:
     """Training and validation loss of each epoch, by Keras' `train_on_batch`."""
     candidate, size, step = asked.candidate, asked.candidate.batch_size, 0
-    net = network(asked, data.features, sparse=pays_sparse(data.train))
-    widths, seed = net.widths[:-1].tolist(), asked.seed if mask_seed is None else mask_seed
+    widths, seed = list(candidate.units), asked.seed if mask_seed is None else mask_seed
+    if pays_sparse(data.train):
+        widths = network(asked, data.features).widths[:-1].tolist()
     model = masked(candidate, data.features, asked.seed)
     x, y = dense_of(data.train), data.train.y
     everything = [np.ones((len(data.validation), width), np.float32) for width in candidate.units]

@@ -8,11 +8,15 @@ from scipy import sparse
 from capsearch.data.source import Rows, SearchData
 from capsearch.engines.packed import batches as batches_module
 from capsearch.engines.packed.batches import Batches
-from capsearch.engines.packed.kernels import _activate, compiled
-from capsearch.engines.packed.network import network, weights_of
+from capsearch.engines.packed.compiling import cached
+from capsearch.engines.packed.dense import DenseRows
+from capsearch.engines.packed.kernels import _activate
+from capsearch.engines.packed.network import SparseNetworks
+from capsearch.engines.packed.stack import DenseNetworks
 from capsearch.initialization import initial_weights
 from capsearch.randomness import row_order
 from capsearch.records import Candidate
+from capsearch.tasks import Binary
 from tests.contracts.engine import job
 
 pytestmark = pytest.mark.integration
@@ -63,17 +67,16 @@ def test_the_form_follows_the_share_of_nonzeros_not_the_container(share: float) 
     for form in (x, sparse.csr_matrix(x)):
         batches = Batches(SearchData(Rows(form, y), Rows(form, y)))
         assert batches.is_sparse == (share < 0.5)
-        assert (batches.train.dense.shape[1] == 0) == batches.is_sparse
+        assert isinstance(batches.train, DenseRows) != batches.is_sparse
 
 
-@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("kind", [SparseNetworks, DenseNetworks])
 @pytest.mark.parametrize("units", [(), (1,), (7,), (19, 3), (5, 40, 2)])
 def test_a_network_gives_back_the_weights_it_was_made_of(
-    units: tuple[int, ...], is_sparse: bool
+    units: tuple[int, ...], kind: type[SparseNetworks | DenseNetworks]
 ) -> None:
     asked = job(Candidate(units))
-    net = network(asked, 30, sparse=is_sparse)
-    back = weights_of(asked.candidate, net, net.kernel, net.rest)
+    back = kind([asked], 30, Binary(("no", "yes"))).snapshot(0)()
     expected = initial_weights(asked.candidate, 30, asked.seed)
     for ours, theirs in zip(back, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -113,7 +116,7 @@ def test_kernels_compile_where_no_folder_can_hold_their_cache(
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(_double)
-    assert compiled(_double)(3) == 6
+    assert cached(_double)(3) == 6
 
 
 def _double(x: int) -> int:

@@ -1,15 +1,17 @@
 """The packed engine: many networks trained side by side, in compiled code, without TensorFlow.
 
-Each epoch's batches are planned once and shared by all networks; every thread then takes a network
-through its own epochs, first to last, so that its parameters stay in the cache. Nothing else is
-shared: an outcome cannot depend on its neighbours, and a network that stops costs nothing more.
+Each epoch's batches are planned once and shared by all networks. On sparse rows a thread takes one
+network through its own epochs, first to last, so that its parameters stay in the cache. On dense
+rows it takes a group of those that see the same batches, which read each row together. Nothing else
+is shared: an outcome cannot depend on its neighbours, and a network that stops costs nothing more.
 """
 
 import math
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from threading import Lock
 
@@ -21,11 +23,12 @@ from threadpoolctl import threadpool_limits
 from capsearch.data.source import SearchData
 from capsearch.engines.base import Trained, curve_of, diverged, outcome_of
 from capsearch.engines.packed.batches import Batches
-from capsearch.engines.packed.kernels import score, train_epoch
-from capsearch.engines.packed.network import head_of, network, rule_of, weights_of
+from capsearch.engines.packed.network import Figures, Weights
 from capsearch.records import Candidate, Job
+from capsearch.tasks import Task
 
-SCORING_ROWS = 512  # a chunk whose first-layer outputs stay in the cache
+GROUP = 16  # dense networks that share their rows: what sharing costs is then a hundredth
+UNITS = 512  # in the first layers of a group: their outputs of 64 rows are 128 KB
 
 
 class PackedEngine:
@@ -50,12 +53,15 @@ class PackedEngine:
         """One result a job, in the order of the jobs. The plans of the data are kept for later."""
         orders = {job.shuffle_seed for job in jobs}
         batches, outputs = self._begin(orders, data), data.task.outputs
-        longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate, outputs))
-        running = {i: self._pool.submit(_train, jobs[i], batches) for i in longest_first}
+        groups = _groups(jobs, outputs, self.threads, stacked=not batches.is_sparse)
+        running = [self._pool.submit(_train, [jobs[i] for i in group], batches) for group in groups]
+        trained: dict[int, Trained] = {}
         try:
-            return [running[i].result() for i in range(len(jobs))]
+            for group, ended in zip(groups, running, strict=True):
+                trained |= zip(group, ended.result(), strict=True)
+            return [trained[i] for i in range(len(jobs))]
         finally:
-            for left in running.values():
+            for left in running:
                 left.cancel()
             with self._lock:
                 self._orders -= Counter(orders)
@@ -73,44 +79,99 @@ class PackedEngine:
             return batches
 
 
+def _groups(jobs: Sequence[Job], outputs: int, threads: int, *, stacked: bool) -> list[list[int]]:
+    """Places of the jobs that one thread trains together, those with most work first.
+
+    Groups of the same batches are alike: small enough for every thread to have some.
+    """
+    longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i].candidate, outputs))
+    if not stacked:
+        return [[i] for i in longest_first]
+    alike: dict[object, list[int]] = {}
+    for i in longest_first:
+        key = jobs[i].shuffle_seed, jobs[i].candidate.batch_size, jobs[i].stop_on
+        alike.setdefault(key, []).append(i)
+    groups = []
+    for members in alike.values():
+        units = sum((*jobs[i].candidate.units, outputs)[0] for i in members)
+        most = min(GROUP, -(-len(jobs) // threads))
+        count = max(-(-len(members) // most), min(len(members), -(-units // UNITS)))
+        groups += [members[begin::count] for begin in range(count)]
+    return groups
+
+
 def _cost(candidate: Candidate, outputs: int) -> int:
     """Rough work of an epoch per row: sparse products, then products between layers."""
     widths = [*candidate.units, outputs]
     return 300 * widths[0] + sum(a * b for a, b in pairwise(widths))
 
 
-def _train(job: Job, batches: Batches) -> Trained:
-    started = time.perf_counter()
-    size, rows = job.candidate.batch_size, len(batches.data.train)
-    task = batches.data.task
-    net = network(job, batches.features, sparse=batches.is_sparse, outputs=task.outputs)
-    rule, head = rule_of(job), head_of(task)
-    epochs: list[tuple[float, float, float, float]] = []
-    stopping, judging = batches.look(job.stop_on)
-    losses, unread = (np.empty(len(look.labels), np.float32) for look in (judging, stopping))
-    best, best_loss, kept = 0, math.inf, (net.kernel, net.rest, losses)
-    for epoch in range(job.epochs):
-        plan = batches.plan(job.shuffle_seed, size, epoch)
+class _Course:
+    """One job's epochs as they come, and its best one."""
+
+    def __init__(self, job: Job, task: Task) -> None:
+        self.job, self._task = job, task
+        self.epochs: list[tuple[float, float, float, float]] = []
+        self.seconds, self.ended = 0.0, False
+        self._best, self._best_loss, self._finite = 0, math.inf, True
+        self._weights: Callable[[], Weights] = tuple
+        self._losses = np.empty(0, np.float32)
+
+    def add(
+        self,
+        learned: Figures,
+        judged: Figures,
+        stop: float,
+        losses: np.ndarray,
+        weights: Callable[[], Callable[[], Weights]],
+    ) -> None:
+        """An epoch: figures of training and of validation, and the loss that stops training."""
+        self.epochs.append((*learned, *judged))
+        epoch = len(self.epochs) - 1
+        self._finite = math.isfinite(learned[0]) and math.isfinite(judged[0] + stop)
+        if self._finite and (stop < self._best_loss or self.job.stop_on == "never"):
+            self._best, self._best_loss = epoch, stop
+            self._weights, self._losses = weights(), losses
+        patient = epoch - self._best < self.job.patience
+        self.ended = not self._finite or not patient or epoch + 1 == self.job.epochs
+
+    def trained(self) -> Trained:
+        task, best = self._task, self._best
+        curve = curve_of(task, self.epochs)
+        if not self._finite:
+            return Trained(diverged(len(self.epochs), curve, self.seconds), ())
+        val_loss = self.epochs[best][2]
+        outcome = outcome_of(task, curve, best, val_loss, self.seconds, self._losses)
+        return Trained(outcome, self._weights())
+
+
+def _train(jobs: Sequence[Job], batches: Batches) -> list[Trained]:
+    """Jobs that share order and size of their batches, and the rows that stop them."""
+    began, task = time.perf_counter(), batches.data.task
+    courses = [_Course(job, task) for job in jobs]
+    size, rows = jobs[0].candidate.batch_size, len(batches.data.train)
+    networks = batches.networks(jobs)
+    stopping, judging = batches.look(jobs[0].stop_on)
+    going, epoch = courses, 0
+    while going:
+        plan = batches.plan(jobs[0].shuffle_seed, size, epoch)
         steps = epoch * -(-rows // size)
-        epochs.append(
-            (
-                *train_epoch(batches.train, plan, net, rule, head, min(size, rows), steps),
-                *score(judging, net, head, SCORING_ROWS, losses),
-            )
-        )
-        loss, _, val_loss, _ = epochs[-1]
-        finite = math.isfinite(loss) and math.isfinite(val_loss)
-        if stopping is not judging:
-            val_loss = score(stopping, net, head, SCORING_ROWS, unread)[0]
-        if not finite or not math.isfinite(val_loss):
-            seconds = time.perf_counter() - started
-            return Trained(diverged(epoch + 1, curve_of(task, epochs), seconds), ())
-        if val_loss < best_loss or job.stop_on == "never":
-            best, best_loss = epoch, val_loss
-            kept = (net.kernel.copy(), net.rest.copy(), losses.copy())
-        elif epoch - best >= job.patience:
-            break
-    kernel, rest, val_losses = kept
-    seconds = time.perf_counter() - started
-    outcome = outcome_of(task, curve_of(task, epochs), best, epochs[best][2], seconds, val_losses)
-    return Trained(outcome, weights_of(job.candidate, net, kernel, rest, task.outputs))
+        learned = networks.train_epoch(batches.train, plan, min(size, rows), steps)
+        judged, losses = networks.score(judging)
+        stops = judged if stopping is judging else networks.score(stopping)[0]
+        ended = time.perf_counter()
+        for number, course in enumerate(going):
+            snapshot = partial(networks.snapshot, number)
+            course.add(learned[number], judged[number], stops[number][0], losses[number], snapshot)
+            course.seconds += (ended - began) * _share(course.job, going, task.outputs)
+        left = [number for number, course in enumerate(going) if not course.ended]
+        going, epoch, began = [going[number] for number in left], epoch + 1, ended
+        if left:
+            networks.keep(left)
+    return [course.trained() for course in courses]
+
+
+def _share(job: Job, going: Sequence[_Course], outputs: int) -> float:
+    """Its part of the work on those that were trained together."""
+    together = sum(_cost(course.job.candidate, outputs) for course in going)
+    return _cost(job.candidate, outputs) / together

@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 # ruff: noqa: PLR0913, PLR0917  # Numba has no cheap objects: kernels take what they touch
-"""The compiled inner loops of the packed engine: one epoch of one network, start to end.
+"""The compiled inner loops for sparse rows: one epoch of one network, start to end.
 
 Shapes: a batch has `n` rows, the data `f` features. The first kernel is stored as (blocks, f,
 lanes): a layer of 64 units is four independent ones of 16, so that a block (640 KB for 10,000
@@ -9,49 +9,35 @@ parameters lie in one flat vector, `rest`: bias, kernel, bias ..., each padded w
 vectors of 16. Padding stays zero: its gradient, its penalty and its update are zero.
 
 Every function releases the GIL, touches one network and adds in a fixed order: a network's numbers
-cannot depend on what other threads do.
-
-One long file on purpose: Numba's cache on disk looks at the caller's file alone for changes, so
-kernels spread over files would go on running in their old form. (After a change to `simd.py`,
-remove this folder's `__pycache__`.) Compiling takes 9 s once; from the cache it takes 0.1 s.
+cannot depend on what other threads do. Compiling takes 8 s once; from the cache it takes 0.1 s.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from capsearch.engines.packed.compiling import cached, compiled, inlined
+from capsearch.engines.packed.masks import hashed, mask_key
 from capsearch.engines.packed.simd import (
     address,
     fma,
     load,
-    load_blocks,
     load_one,
-    sign,
     splat,
-    sqrt,
     store,
-    store_blocks,
 )
+from capsearch.engines.packed.steps import penalty, rate_of, take_step
 
 WHOLE = 16  # float32 values in a vector; what every flat segment is padded to
-ADAM, RMSPROP, SGD = 0, 1, 2
 HEADS = "logit", "softmax", "sigmoids", "squared", "huber"  # by the names of `tasks.Head`
 LOGIT, SOFTMAX, SIGMOIDS, SQUARED, HUBER = range(5)
-DECAY_1, DECAY_2 = np.float32(0.9), np.float32(0.999)  # Adam's, as Keras sets them
-KEEP_1, KEEP_2 = np.float32(1 - 0.9), np.float32(1 - 0.999)
-RHO, MOMENTUM = np.float32(0.9), np.float32(0.9)  # of RMSprop, of SGD
-EPSILON = np.float32(1e-7)
-FAST = {"contract", "nsz"}  # and not `nnan`: a diverged network must show itself
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 
 
 class Inputs(NamedTuple):
-    """Rows as the kernels read them: `dense` has no columns, or the next three are empty."""
+    """Rows as these kernels read them."""
 
-    dense: Any  # float32 (rows, f or 0)
     indptr: Any  # int64 (rows + 1,)
     indices: Any  # int32 (ones,)
     values: Any  # float32 (ones,), or None when every one of them is 1
@@ -60,7 +46,7 @@ class Inputs(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The batches of an epoch, and each batch column by column (empty if rows are dense)."""
+    """The batches of an epoch, and each batch column by column."""
 
     order: Any  # int64 (rows,)
     starts: Any  # int64 (batches, f + 1): where each column of a batch begins in `members`
@@ -98,74 +84,6 @@ class Head(NamedTuple):
     kind: int  # LOGIT ...
     outputs: int
     delta: float  # of `HUBER`
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Numba without the GIL, cached on disk where some cache folder can be written."""
-    settings: dict[str, Any] = {"nogil": True, "fastmath": FAST}
-    try:
-        return njit(cache=True, **settings)(function)
-    except RuntimeError:  # no folder that Numba could cache in
-        return njit(**settings)(function)
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """For what is done to every column. Such functions take addresses, never arrays.
-
-    An array made in a function must be passed on before its address is taken: Numba frees it after
-    its last use by name.
-    """
-    return njit(nogil=True, fastmath=FAST, forceinline=True)(function)
-
-
-# --- One step of an optimizer, on one vector of parameters -----------------------------------
-
-
-@inlined
-def _step(optimizer, rate, gradient, weights, slot_1, slot_2, at, apart, blocks, lanes):
-    """Keras' `update_step` of Adam, RMSprop and SGD with momentum, in place."""
-    weight = load_blocks(weights, at, apart, blocks, lanes)
-    first = load_blocks(slot_1, at, apart, blocks, lanes)
-    if optimizer == ADAM:
-        second = load_blocks(slot_2, at, apart, blocks, lanes)
-        first = fma(gradient - first, splat(KEEP_1, lanes), first)
-        second = fma(gradient * gradient - second, splat(KEEP_2, lanes), second)
-        store_blocks(slot_2, at, apart, blocks, second)
-        change = first * splat(rate, lanes) / (sqrt(second) + splat(EPSILON, lanes))
-        store_blocks(weights, at, apart, blocks, weight - change)
-    elif optimizer == RMSPROP:
-        first = fma(splat(RHO, lanes), first, splat(ONE - RHO, lanes) * gradient * gradient)
-        change = gradient * splat(rate, lanes) / sqrt(first + splat(EPSILON, lanes))
-        store_blocks(weights, at, apart, blocks, weight - change)
-    else:
-        first = first * splat(MOMENTUM, lanes) - gradient * splat(rate, lanes)
-        store_blocks(weights, at, apart, blocks, weight + first)
-    store_blocks(slot_1, at, apart, blocks, first)
-
-
-@compiled
-def _rate(optimizer, rate, step):
-    """The rate of a step (1-based): Adam's corrects the bias of its moments, in float32."""
-    if optimizer != ADAM:
-        return np.float32(rate)
-    power_1, power_2 = np.float32(DECAY_1**step), np.float32(DECAY_2**step)
-    return np.float32(rate) * np.float32(math.sqrt(ONE - power_2)) / (ONE - power_1)
-
-
-@inlined
-def _penalty(weights, at, apart, blocks, l1, l2, lanes):
-    """The gradient of l1 |w| + l2 w^2; that of |w| is 0 at 0."""
-    weight = load_blocks(weights, at, apart, blocks, lanes)
-    return fma(splat(TWO * l2, lanes), weight, splat(l1, lanes) * sign(weight))
-
-
-@compiled
-def _step_flat(optimizer, rate, gradient, weights, slot_1, slot_2, begin, end, l1, l2):
-    """Update weights[begin:end] from gradient[begin:end]; both ends are whole vectors."""
-    g, w, s, t = address(gradient), address(weights), address(slot_1), address(slot_2)
-    for at in range(begin, end, WHOLE):
-        total = load(g, at, WHOLE) + _penalty(w, at, 0, 1, l1, l2, WHOLE)
-        _step(optimizer, rate, total, w, s, t, at, 0, 1, WHOLE)
 
 
 # --- The first product ------------------------------------------------------------------------
@@ -233,7 +151,7 @@ def _backward_of(lanes: int, together: int) -> Any:
                 store(p, i * whole, load(d, i * width + block * lanes, whole))
             for column in range(features):
                 at = (block * features + column) * lanes
-                a = _penalty(w, at, apart, together, l1, l2, whole)
+                a = penalty(w, at, apart, together, l1, l2, whole)
                 b = splat(ZERO, whole)
                 one, end = starts[column], starts[column + 1]
                 while one + 2 <= end:
@@ -242,7 +160,7 @@ def _backward_of(lanes: int, together: int) -> Any:
                     one += 2
                 if one < end:
                     a = _plus(a, p, np.int64(members[one]) * whole, v, one, whole)
-                _step(optimizer, rate, a + b, w, s, t, at, apart, together, whole)
+                take_step(optimizer, rate, a + b, w, s, t, at, apart, together, whole)
             block += together
         return block
 
@@ -255,79 +173,51 @@ _backward_2_of_16, _backward_4_of_16 = _backward_of(16, 2), _backward_of(16, 4)
 
 
 @compiled
-def _first_forward(inputs, rows, net, batch, out):
-    """out = x[rows] @ kernel + bias, shape (n, padded width). `batch` receives dense rows."""
-    if inputs.dense.shape[1] == 0:
-        lanes = net.kernel.shape[2]
-        arrays = inputs.indptr, inputs.indices, inputs.values, rows, net.kernel, net.rest, out
-        if lanes == 4:
-            _forward_4(*arrays)
-        elif lanes == 8:
-            _forward_8(*arrays)
-        else:
-            _forward_16(*arrays)
+def _first_forward(inputs, rows, net, out):
+    """out = x[rows] @ kernel + bias, shape (n, padded width)."""
+    lanes = net.kernel.shape[2]
+    arrays = inputs.indptr, inputs.indices, inputs.values, rows, net.kernel, net.rest, out
+    if lanes == 4:
+        _forward_4(*arrays)
+    elif lanes == 8:
+        _forward_8(*arrays)
     else:
-        for i in range(rows.size):
-            batch[i] = inputs.dense[rows[i]]
-        np.dot(batch[: rows.size], net.kernel[0], out)
-        for i in range(rows.size):
-            out[i] += net.rest[: out.shape[1]]
+        _forward_16(*arrays)
 
 
 @compiled
-def _first_backward(inputs, plan, index, net, rule, rate, batch, delta):
-    """The gradient of the first kernel, batch.T @ delta, its penalty and its update."""
-    l1, l2 = np.float32(rule.l1), np.float32(rule.l2)
-    kernel, slot_1, slot_2 = net.kernel, net.kernel_1, net.kernel_2
-    if inputs.dense.shape[1] == 0:
-        lanes, n = kernel.shape[2], delta.shape[0]
-        part = np.empty((n, 4 * lanes), np.float32)
-        ones = plan.starts[index], plan.members, plan.values, delta, part
-        how = rule.optimizer, rate, l1, l2, kernel, slot_1, slot_2
-        if lanes == 4:
-            _backward_4(*ones, *how, 0)
-        elif lanes == 8:
-            _backward_8(*ones, *how, 0)
-        else:
-            done = _backward_2_of_16(*ones, *how, _backward_4_of_16(*ones, *how, 0))
-            _backward_16(*ones, *how, done)
+def _first_backward(plan, index, net, rule, rate, delta):
+    """The gradient of the first kernel, its penalty and its update."""
+    lanes, n = net.kernel.shape[2], delta.shape[0]
+    part = np.empty((n, 4 * lanes), np.float32)
+    ones = plan.starts[index], plan.members, plan.values, delta, part
+    penalties = np.float32(rule.l1), np.float32(rule.l2)
+    how = rule.optimizer, rate, *penalties, net.kernel, net.kernel_1, net.kernel_2
+    if lanes == 4:
+        _backward_4(*ones, *how, 0)
+    elif lanes == 8:
+        _backward_8(*ones, *how, 0)
     else:
-        gradient = np.dot(batch[: delta.shape[0]].T, delta)
-        _step_flat(rule.optimizer, rate, gradient, kernel, slot_1, slot_2, 0, kernel.size, l1, l2)
+        done = _backward_2_of_16(*ones, *how, _backward_4_of_16(*ones, *how, 0))
+        _backward_16(*ones, *how, done)
 
 
 # --- The layers behind it -----------------------------------------------------------------------
 
 
 @compiled
-def _mix(value):
-    """SplitMix64's finalizer (Steele, Lea and Flood, 2014): 64 bits in, 64 unrelated bits out."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-@compiled
 def _activate(out, dropout, seed, layer, step):
-    """ReLU in place, then inverted dropout if any.
-
-    The mask is a hash of (seed, layer, step, place in the batch): nothing to keep, and the same
-    whatever was drawn elsewhere. 32-bit arithmetic only, so that LLVM makes vectors of the loop.
-    """
+    """ReLU in place, then inverted dropout if any."""
     flat = out.reshape(out.size)
     if dropout == 0.0:
         for i in range(flat.size):
             flat[i] = max(flat[i], ZERO)
         return
-    key = _mix(_mix(np.uint64(seed)) + np.uint64(layer) * np.uint64(1 << 32) + np.uint64(step))
-    low, high = np.uint32(key & np.uint64(0xFFFFFFFF)), np.uint32(key >> np.uint64(32))
+    low, high = mask_key(seed, layer, step)
     least, scale = np.uint32(dropout * 4294967296.0), np.float32(1.0 / (1.0 - dropout))
     for i in range(flat.size):
-        h = np.uint32(np.uint32(i) * np.uint32(0x9E3779B9) + low)
-        h = np.uint32(np.uint32(h ^ (h >> np.uint32(16))) * np.uint32(0x21F0AAAD)) ^ high
-        h = np.uint32(np.uint32(h ^ (h >> np.uint32(15))) * np.uint32(0xD35A2D97))
-        h = np.uint32(h ^ (h >> np.uint32(15)))
-        flat[i] = max(flat[i], ZERO) * (scale if h >= least else ZERO)
+        kept = hashed(i, low, high) >= least
+        flat[i] = max(flat[i], ZERO) * (scale if kept else ZERO)
 
 
 @compiled
@@ -355,10 +245,10 @@ def _layers(net, rows):
 
 
 @compiled
-def _forward(inputs, rows, net, dropout, seed, step, batch, outputs):
+def _forward(inputs, rows, net, dropout, seed, step, outputs):
     """Fill `outputs` layer by layer; the last one's first columns are the head's."""
     n = rows.size
-    _first_forward(inputs, rows, net, batch, outputs[0][:n])
+    _first_forward(inputs, rows, net, outputs[0][:n])
     for layer in range(1, net.widths.size):
         below, out = outputs[layer - 1][:n], outputs[layer][:n]
         _activate(below, dropout, seed, layer, step)
@@ -504,6 +394,15 @@ def _column_sums(array, out):
 
 
 @compiled
+def _step_flat(optimizer, rate, gradient, weights, slot_1, slot_2, begin, end, l1, l2):
+    """Update weights[begin:end] from gradient[begin:end]; both ends are whole vectors."""
+    g, w, s, t = address(gradient), address(weights), address(slot_1), address(slot_2)
+    for at in range(begin, end, WHOLE):
+        total = load(g, at, WHOLE) + penalty(w, at, 0, 1, l1, l2, WHOLE)
+        take_step(optimizer, rate, total, w, s, t, at, 0, 1, WHOLE)
+
+
+@compiled
 def _step_rest(net, rule, rate, gradient):
     """Update biases (segments 0, 2, ...) and, with their penalties, kernels (1, 3, ...)."""
     for segment in range(net.places.size - 1):
@@ -518,7 +417,7 @@ def _step_rest(net, rule, rate, gradient):
 # --- What the engine calls ----------------------------------------------------------------------
 
 
-@compiled
+@cached
 def train_epoch(inputs, plan, net, rule, head, size, steps):
     """One epoch in batches of `size` rows, after `steps` earlier ones. Returns (loss, figure).
 
@@ -527,19 +426,18 @@ def train_epoch(inputs, plan, net, rule, head, size, steps):
     rows = plan.order.size
     outputs, deltas = _layers(net, size), _layers(net, size)
     gradient = np.zeros_like(net.rest)
-    batch = np.empty((size, inputs.dense.shape[1]), np.float32)
     losses = np.empty(size, np.float32)
     scale = np.float32(1.0 / (1.0 - rule.dropout))
     total, figures = 0.0, 0.0
     for index in range((rows + size - 1) // size):
         picked = plan.order[index * size : (index + 1) * size]
         n, step = picked.size, steps + index + 1
-        _forward(inputs, picked, net, rule.dropout, rule.seed, step, batch, outputs)
+        _forward(inputs, picked, net, rule.dropout, rule.seed, step, outputs)
         figures += _judge(head, outputs[-1], inputs, picked, deltas[-1], losses)
         total += _sum(losses[:n])
         _backward(net, outputs, deltas, n, scale, gradient)
-        rate = _rate(rule.optimizer, rule.rate, step)
-        _first_backward(inputs, plan, index, net, rule, rate, batch, deltas[0][:n])
+        rate = rate_of(rule.optimizer, rule.rate, step)
+        _first_backward(plan, index, net, rule, rate, deltas[0][:n])
         _step_rest(net, rule, rate, gradient)
     return total / rows, figures / rows
 
@@ -553,22 +451,21 @@ def _sum(values):
     return total
 
 
-@compiled
+@cached
 def score(inputs, net, head, size, losses):
     """Fill `losses`, float32 (rows,), with dropout off. Returns (mean loss, mean figure)."""
     rows = np.arange(inputs.labels.shape[0])
     outputs = _layers(net, size)
-    batch = np.empty((size, inputs.dense.shape[1]), np.float32)
     figures = 0.0
     for begin in range(0, rows.size, size):
         picked = rows[begin : begin + size]
-        _forward(inputs, picked, net, 0.0, 0, 0, batch, outputs)
+        _forward(inputs, picked, net, 0.0, 0, 0, outputs)
         own = losses[begin : begin + picked.size]
         figures += _judge(head, outputs[-1], inputs, picked, None, own)
     return _sum(losses) / rows.size, figures / rows.size
 
 
-@compiled
+@cached
 def by_columns(indptr, indices, values, order, size, starts, members, sorted_values):
     """Fill the last three: a counting sort of each batch's ones by column, rows in order."""
     features, begun = starts.shape[1] - 1, 0

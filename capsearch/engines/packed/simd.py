@@ -17,7 +17,7 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-_FLOAT = ir.FloatType()
+FLOAT = ir.FloatType()
 
 
 class Lanes(types.Type):  # type: ignore[misc]  # numba has no types
@@ -31,12 +31,12 @@ class Lanes(types.Type):  # type: ignore[misc]  # numba has no types
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Lanes) -> None:
-        super().__init__(manager, kind, ir.VectorType(_FLOAT, kind.count))
+        super().__init__(manager, kind, ir.VectorType(FLOAT, kind.count))
 
 
-def _pointer(builder: Any, address: Any, at: Any, kind: Any) -> Any:
+def pointer(builder: Any, address: Any, at: Any, kind: Any) -> Any:
     """Where element `at` of the float32 values at an address lies, as a pointer to `kind`."""
-    first = builder.inttoptr(address, _FLOAT.as_pointer())
+    first = builder.inttoptr(address, FLOAT.as_pointer())
     return builder.bitcast(builder.gep(first, [at]), kind.as_pointer())
 
 
@@ -59,8 +59,8 @@ def load(typing: Any, address: Any, at: Any, count: Any) -> Any:
     lanes = Lanes(count.literal_value)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(_FLOAT, lanes.count)
-        return builder.load(_pointer(builder, args[0], args[1], kind), align=4)
+        kind = ir.VectorType(FLOAT, lanes.count)
+        return builder.load(pointer(builder, args[0], args[1], kind), align=4)
 
     return lanes(types.intp, types.intp, count), build
 
@@ -73,11 +73,11 @@ def load_blocks(typing: Any, address: Any, at: Any, apart: Any, blocks: Any, cou
     lanes, parts = Lanes(count.literal_value), blocks.literal_value
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(_FLOAT, lanes.count // parts)
+        kind = ir.VectorType(FLOAT, lanes.count // parts)
         found = [builder.load(p, align=4) for p in _places(builder, args, kind, parts)]
         while len(found) > 1:  # side by side, pair by pair
             found = [
-                _shuffled(builder, a, b, range(2 * a.type.count))
+                shuffled(builder, a, b, range(2 * a.type.count))
                 for a, b in zip(found[::2], found[1::2], strict=True)
             ]
         return found[0]
@@ -92,10 +92,10 @@ def store_blocks(typing: Any, address: Any, at: Any, apart: Any, blocks: Any, va
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         each = args[4].type.count // parts
-        places = _places(builder, args, ir.VectorType(_FLOAT, each), parts)
+        places = _places(builder, args, ir.VectorType(FLOAT, each), parts)
         for part, place in enumerate(places):
             lanes = range(part * each, (part + 1) * each)
-            builder.store(_shuffled(builder, args[4], args[4], lanes), place, align=4)
+            builder.store(shuffled(builder, args[4], args[4], lanes), place, align=4)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp, blocks, value), build
@@ -106,12 +106,12 @@ def _places(builder: Any, args: Any, kind: Any, count: int) -> list[Any]:
     address, at, apart = args[:3]
     found = []
     for _ in range(count):
-        found.append(_pointer(builder, address, at, kind))
+        found.append(pointer(builder, address, at, kind))
         at = builder.add(at, apart)
     return found
 
 
-def _shuffled(builder: Any, a: Any, b: Any, lanes: Any) -> Any:
+def shuffled(builder: Any, a: Any, b: Any, lanes: Any) -> Any:
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
     return builder.shuffle_vector(a, b, mask)
 
@@ -121,9 +121,46 @@ def load_one(typing: Any, address: Any, at: Any) -> Any:
     """Element `at`, a float32."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_pointer(builder, args[0], args[1], _FLOAT))
+        return builder.load(pointer(builder, args[0], args[1], FLOAT))
 
     return types.float32(types.intp, types.intp), build
+
+
+@intrinsic
+def load_int(typing: Any, address: Any, at: Any) -> Any:
+    """Element `at` of int64 values."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load(builder.gep(first, [args[1]]))
+
+    return types.int64(types.intp, types.intp), build
+
+
+@intrinsic
+def store_one(typing: Any, address: Any, at: Any, value: Any) -> Any:
+    """Write element `at`, a float32."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], pointer(builder, args[0], args[1], FLOAT))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.float32), build
+
+
+@intrinsic
+def prefetch(typing: Any, address: Any, at: Any) -> Any:
+    """Ask for the line of the cache that holds element `at`, which may lie anywhere."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        which = pointer(builder, args[0], args[1], ir.IntType(8))
+        builder.call(function, [which, _int(0), _int(2), _int(1)])  # to read, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), build
 
 
 @intrinsic
@@ -131,7 +168,7 @@ def store(typing: Any, address: Any, at: Any, value: Any) -> Any:
     """Write the lanes of `value` from element `at` on."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(builder, args[0], args[1], args[2].type)
+        place = pointer(builder, args[0], args[1], args[2].type)
         builder.store(args[2], place, align=4)
         return context.get_dummy_value()
 
@@ -144,12 +181,17 @@ def splat(typing: Any, value: Any, count: Any) -> Any:
     lanes = Lanes(count.literal_value)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(_FLOAT, lanes.count)
-        one = builder.insert_element(ir.Constant(kind, ir.Undefined), args[0], _int(0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes.count), [0] * lanes.count)
-        return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), mask)
+        return splatted(builder, args[0], lanes.count)
 
     return lanes(types.float32, count), build
+
+
+def splatted(builder: Any, value: Any, count: int) -> Any:
+    """A float32 in every lane of a vector."""
+    kind = ir.VectorType(FLOAT, count)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _int(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), mask)
 
 
 @intrinsic
@@ -157,7 +199,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c, lane by lane, rounded once where the processor can."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call("fmuladd", builder, args)
+        return call("fmuladd", builder, args)
 
     return a(a, a, a), build
 
@@ -167,7 +209,7 @@ def sqrt(typing: Any, a: Any) -> Any:
     """The square root of every lane."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call("sqrt", builder, args)
+        return call("sqrt", builder, args)
 
     return a(a), build
 
@@ -177,7 +219,7 @@ def sign(typing: Any, a: Any) -> Any:
     """-1, 0 or 1 in every lane; 0 for 0."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(_FLOAT, a.count)
+        kind = ir.VectorType(FLOAT, a.count)
         zero, one, minus = (ir.Constant(kind, [v] * a.count) for v in (0.0, 1.0, -1.0))
         negative = builder.select(builder.fcmp_ordered("<", args[0], zero), minus, zero)
         return builder.select(builder.fcmp_ordered(">", args[0], zero), one, negative)
@@ -185,7 +227,7 @@ def sign(typing: Any, a: Any) -> Any:
     return a(a), build
 
 
-def _call(name: str, builder: Any, args: Any) -> Any:
+def call(name: str, builder: Any, args: Any) -> Any:
     """Call LLVM's intrinsic of that name on vectors of one kind."""
     kind = args[0].type
     of_kind = ir.FunctionType(kind, [kind] * len(args))

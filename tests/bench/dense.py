@@ -1,0 +1,188 @@
+# mypy: disable-error-code="no-untyped-call"
+"""`python -m tests.bench.dense`: how fast dense rows are trained, and against what.
+
+In every round sgemm, the memory, the packed engine at each shape and, in some, Keras' own loop take
+turns on the same rows, so that a change of the machine's speed shows as spread. Prints Markdown.
+
+A candidate-epoch is counted as these operations and no others: of a row that is trained on 2 for
+every weight forward, 2 for its gradient, and 2 for every weight behind the first layer to bring the
+gradient back; of a row that is scored 2 for every weight. Padding, activations, losses and steps of
+the optimizer are not counted, though they are done.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from capsearch.data.source import Rows, SearchData
+from capsearch.engines.packed import PackedEngine
+from capsearch.records import Candidate, Job
+from capsearch.tasks import Binary, Multiclass
+from tests.bench.floor import bandwidth
+
+Units = tuple[int, ...]
+TABLE: tuple[Units, ...]
+TABLE = ((), (1,), (4,), (8,), (16,), (64,), (256,), (16, 16), (64, 64), (12, 150, 50))
+PICTURES: tuple[Units, ...] = ((16,), (64,), (64, 64))
+AGAINST_KERAS = (16,), (64, 64)
+VALIDATION = 0.1  # as many rows more
+BATCH = 512
+MATRIX = 2048
+STREAM = 32 << 20  # float32 values a thread reads from memory
+
+
+@dataclass
+class Shape:
+    """One row of the table."""
+
+    name: str
+    units: Units
+    data: SearchData
+    seconds: list[float] = field(default_factory=list)  # of a candidate-epoch, a round each
+    keras: list[float] = field(default_factory=list)
+
+    @property
+    def flops(self) -> float:
+        rows, scored = len(self.data.train), len(self.data.validation)
+        widths = [self.data.features, *self.units, self.data.task.outputs]
+        weights = [a * b for a, b in pairwise(widths)]
+        return 2.0 * ((2 * rows + scored) * sum(weights) + rows * sum(weights[1:]))
+
+    @property
+    def bytes(self) -> float:
+        """What a candidate-epoch would read of rows if it read them alone, once each."""
+        return 4.0 * self.data.features * (len(self.data.train) + len(self.data.validation))
+
+    def jobs(self, count: int, epochs: int, seed: int) -> list[Job]:
+        candidate = Candidate(self.units, l2=1e-4, learning_rate=1e-3, batch_size=BATCH)
+        return [Job(candidate, 1000 * seed + n, 1, epochs, epochs) for n in range(count)]
+
+
+def table() -> SearchData:
+    """100,000 rows of 100 normal columns, two classes."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(110_000, 100)).astype(np.float32)
+    y = (x @ rng.normal(size=100) + rng.normal(size=len(x)) > 0).astype(np.float32)
+    return _divided(x, y, 100_000, Binary())
+
+
+def pictures() -> SearchData:
+    """As many rows and columns as MNIST has, ten classes."""
+    rng = np.random.default_rng(0)
+    x = rng.random(size=(66_000, 784), dtype=np.float32)
+    y = (x @ rng.normal(size=(784, 10)).astype(np.float32)).argmax(axis=1).astype(np.float32)
+    return _divided(x, y, 60_000, Multiclass(tuple("0123456789")))
+
+
+def _divided(x: np.ndarray, y: np.ndarray, rows: int, task: Any) -> SearchData:
+    return SearchData(Rows(x[:rows], y[:rows]), Rows(x[rows:], y[rows:]), task)
+
+
+def main() -> None:
+    asked = _asked()
+    engine = PackedEngine()
+    first, second = table(), pictures()
+    shapes = [Shape(_name(u, "100"), u, first) for u in TABLE]
+    shapes += [Shape(_name(u, "784, 10 classes"), u, second) for u in PICTURES]
+    rates: list[float] = []
+    memory: list[float] = []
+    for data in (first, second):  # compiles, and lays the rows out
+        engine.train(Shape("", (2,), data).jobs(1, 1, 9), data)
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {engine.threads} threads, {asked.jobs} jobs")
+    loads = []
+    for turn in range(asked.rounds):
+        for data in (first, second):
+            memory.append(bandwidth(STREAM, 2, engine.threads))
+            for shape in (s for s in shapes if s.data is data):
+                rates.append(_sgemm(engine.threads))
+                _train(engine, shape, asked.jobs, asked.epochs, turn)
+                if data is first and shape.units in AGAINST_KERAS and not asked.alone:
+                    shape.keras.append(_keras(shape))
+                rates.append(_sgemm(engine.threads))
+                loads.append(os.getloadavg()[0])
+    _print(shapes, rates, memory, loads)
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.dense", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=32, help="of a pack")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--alone", action="store_true", help="without Keras' loop")
+    return parser.parse_args()
+
+
+def _name(units: Units, columns: str) -> str:
+    return f"{'-'.join(map(str, units)) or 'linear'} ({columns})"
+
+
+def _train(engine: PackedEngine, shape: Shape, jobs: int, epochs: int, seed: int) -> None:
+    asked = shape.jobs(jobs, epochs, seed)
+    shape.seconds.append(_seconds(lambda: engine.train(asked, shape.data)) / (jobs * epochs))
+
+
+def _keras(shape: Shape) -> float:
+    """An epoch of the reference engine after the first one, which traces."""
+    from capsearch.engines.fit import FitEngine
+
+    def taken(epochs: int) -> float:
+        return _seconds(lambda: FitEngine().train(shape.jobs(1, epochs, 0), shape.data))
+
+    with threadpool_limits(None):
+        once = taken(1)
+        return (taken(3) - once) / 2
+
+
+def _sgemm(threads: int) -> float:
+    """Operations a second of one large product on each thread, as the engine's threads work."""
+    rng = np.random.default_rng(0)
+    pairs = [rng.random((2, MATRIX, MATRIX), dtype=np.float32) for _ in range(threads)]
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        taken = _seconds(lambda: list(pool.map(lambda pair: pair[0] @ pair[1], pairs)))
+    return threads * 2.0 * MATRIX**3 / taken
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _print(
+    shapes: Sequence[Shape], rates: Sequence[float], memory: Sequence[float], loads: Sequence[float]
+) -> None:
+    rate = statistics.median(rates)
+    spread = f"{min(rates) / 1e9:.0f}-{max(rates) / 1e9:.0f}"
+    speed = statistics.median(memory)
+    print(f"sgemm {rate / 1e9:.0f} GFLOP/s ({spread}), memory {speed / 1e9:.0f} GB/s, ", end="")
+    print(f"load {min(loads):.1f} to {max(loads):.1f}\n")
+    print("| units (columns) | ms a candidate-epoch | GFLOP/s | of sgemm | times a reading of all "
+          "rows | Keras' loop, ms | times Keras |")  # fmt: skip
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for shape in shapes:
+        taken = statistics.median(shape.seconds)
+        keras = statistics.median(shape.keras) if shape.keras else 0.0
+        cells = [
+            shape.name,
+            f"{taken * 1e3:.2f} ({min(shape.seconds) * 1e3:.2f}-{max(shape.seconds) * 1e3:.2f})",
+            f"{shape.flops / taken / 1e9:.0f}",
+            f"{shape.flops / taken / rate:.0%}",
+            f"{taken / (shape.bytes / speed):.2f}",
+            f"{keras * 1e3:.0f}" if keras else "",
+            f"{keras / taken:.1f}" if keras else "",
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
