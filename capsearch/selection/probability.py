@@ -70,7 +70,8 @@ def probably_good(
     )
     if place:
         smaller = goodness.probability[:place].max()
-        said += f". No smaller one has more than {shown(smaller)}"
+        most = "even 1%" if smaller < SLIGHT else f"more than {smaller:.0%}"
+        said += f". No smaller one has {most}"
     return Verdict(point, said)
 
 
