@@ -53,7 +53,7 @@ class DenseRows(NamedTuple):
 class Tiles(NamedTuple):
     """Rows to score, tile by tile as the kernels read them."""
 
-    x: Any  # float32 (tiles, f, TILE)
+    x: Any  # float32 (tiles, f padded, TILE)
     labels: Any  # float32 (tiles, 1 or labels, TILE)
     counts: Any  # float32 (tiles, 2, TILE), as in `dense_heads`
 
@@ -67,6 +67,7 @@ class Stack(NamedTuple):
     slot_1: Any
     slot_2: Any
     gradient: Any  # all zero between two batches
+    features: int
     firsts: Any  # int64 (networks + 1,): each one's first unit in the common kernel; the end
     begins: Any  # int64 (networks + 1,): where what it has beside its first kernel lies; the end
     widths: Any  # int64 (networks, layers): outputs of each layer
@@ -100,10 +101,10 @@ def padded(size):
 
 
 @compiled
-def _work(features, stack, outputs):
+def _work(stack, outputs):
     widest = padded(stack.widest)
     units = stack.firsts[-1] + stack.widths.shape[1] * widest
-    wide = padded(features)
+    wide = padded(stack.features)
     return Work(
         np.zeros(TILE * wide, np.float32),
         np.zeros(TILE * wide, np.float32),
@@ -136,57 +137,52 @@ def _ask_for(rows, picked):
 
 
 @compiled
-def _gather(rows, picked, work):
+def _copy_row(source, row, features, x, at):
+    """A row that does not end with a whole vector ends with one that begins in the last."""
+    whole = features // WHOLE * WHOLE
+    for feature in range(0, whole, WHOLE):
+        store(x, at + feature, load(source, row * features + feature, WHOLE))
+    if whole > 0:
+        last = features - WHOLE
+        store(x, at + last, load(source, row * features + last, WHOLE))
+    else:
+        for feature in range(features):
+            store_one(x, at + feature, load_one(source, row * features + feature))
+
+
+@compiled
+def _gather(rows, picked, x, columns, labels, counts):
     """Copy these rows, at most `TILE`, into a tile, with their labels and weights."""
-    features, n = rows.x.shape[1], picked.size
-    wide, whole = padded(features), features // WHOLE * WHOLE
-    source, x, columns = address(rows.x), address(work.x), address(work.columns)
+    features, outputs, n = rows.x.shape[1], rows.labels.shape[1], picked.size
+    wide, source, y = padded(features), address(rows.x), address(rows.labels)
     for i in range(n):
         row = picked[i]
-        for feature in range(0, whole, WHOLE):
-            store(x, i * wide + feature, load(source, row * features + feature, WHOLE))
-        for feature in range(whole, features):
-            work.x[i * wide + feature] = rows.x[row, feature]
-        for k in range(rows.labels.shape[1]):
-            work.labels[k * TILE + i] = rows.labels[row, k]
-        work.counts[TILE + i] = _weight(rows.weights, row)
+        _copy_row(source, row, features, x, i * wide)
+        for k in range(outputs):
+            store_one(labels, k * TILE + i, load_one(y, row * outputs + k))
+        store_one(counts, TILE + i, _weight(rows.weights, row))
     for i in range(TILE):
-        work.counts[i] = ONE if i < n else ZERO
-    _turn(x, 0, wide, n, columns)
-
-
-@compiled
-def _turn(a, at, width, n, b):
-    """Turn b (TILE, width) of a (width, TILE), or the other way round; whole vectors each way."""
+        store_one(counts, i, ONE if i < n else ZERO)
     for i in range(0, n, WHOLE):
-        for j in range(0, width, WHOLE):
-            turn(a, at + i * width + j, width, b, j * TILE + i, TILE)
+        for j in range(0, wide, WHOLE):
+            turn(x, i * wide + j, wide, columns, j * TILE + i, TILE)
 
 
 @compiled
-def tiled(rows, tiles):
-    """Fill tiles with all rows, in their order."""
-    features, outputs = rows.x.shape[1], rows.labels.shape[1]
-    wide = padded(features)
-    work = Work(
-        np.zeros(TILE * wide, np.float32),
-        np.zeros(TILE * wide, np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(TILE * outputs, np.float32),
-        np.zeros(TILE * 2, np.float32),
-        np.zeros(0, np.float32),
-    )
+def _fill(tiles, rows, held):
+    outputs, wide, x = rows.labels.shape[1], padded(rows.x.shape[1]), address(held)
+    columns, labels, counts = address(tiles.x), address(tiles.labels), address(tiles.counts)
     for tile in range(tiles.x.shape[0]):
-        begin = tile * TILE
+        begin, at = tile * TILE, tile * TILE * 4  # 4 bytes a value
         picked = np.arange(begin, min(begin + TILE, rows.x.shape[0]))
-        _gather(rows, picked, work)
-        tiles.x[tile] = work.columns[: features * TILE].reshape(features, TILE)
-        tiles.labels[tile] = work.labels.reshape(outputs, TILE)
-        tiles.counts[tile] = work.counts.reshape(2, TILE)
+        here = columns + at * wide, labels + at * outputs, counts + at * 2
+        _gather(rows, picked, x, *here)
+
+
+@cached
+def fill_tiles(tiles, rows):
+    """With all rows, in their order."""
+    _fill(tiles, rows, np.zeros(TILE * padded(rows.x.shape[1]), np.float32))
 
 
 # --- Forward --------------------------------------------------------------------------------------
@@ -355,25 +351,10 @@ def _learn_tile(rows, picked, origin, share, step, stack, head, work, figures):
     """Gather a tile and add its gradients, losses and figures."""
     features, n = rows.x.shape[1], picked.size
     wide, lanes = padded(features), (n + 31) // 32 * 32
-    _gather(rows, picked, work)
-    v, o, d, g = (
-        address(stack.values),
-        address(work.outs),
-        address(work.deltas),
-        address(stack.gradient),
-    )
-    x, columns, biases, t = (
-        address(work.x),
-        address(work.columns),
-        address(work.biases),
-        address(work.turned),
-    )
-    y, c, told, zero = (
-        address(work.labels),
-        address(work.counts),
-        address(work.losses),
-        address(work.zero),
-    )
+    v, g, o, d = _4(stack.values, stack.gradient, work.outs, work.deltas)
+    x, columns, biases, t = _4(work.x, work.columns, work.biases, work.turned)
+    y, c, told, zero = _4(work.labels, work.counts, work.losses, work.zero)
+    _gather(rows, picked, x, columns, y, c)
     units, apart = stack.firsts[-1], padded(stack.widest) * TILE
     scratch, layers, widths = units * TILE, stack.widths.shape[1], address(stack.widths)
     here = biases, 0, v, 0, columns, 0, o, 0
@@ -402,8 +383,7 @@ def train_epoch(rows, order, stack, head, size, steps, figures):
     Each network's mean loss and figure go to `figures`, float64 (networks, 2), measured before each
     batch's update and with dropout on.
     """
-    features = rows.x.shape[1]
-    work = _work(features, stack, rows.labels.shape[1])
+    work = _work(stack, rows.labels.shape[1])
     figures[:] = 0.0
     for index in range((order.size + size - 1) // size):
         begin, step = index * size, steps + index + 1
@@ -415,13 +395,13 @@ def train_epoch(rows, order, stack, head, size, steps, figures):
             _ask_for(rows, order[at + part.size : at + part.size + TILE])
             _learn_tile(rows, part, at - begin, share, step, stack, head, work, figures)
         for net in range(stack.depths.size):
-            _update(stack, net, padded(features), step)
+            _update(stack, net, padded(stack.features), step)
     figures /= order.size
 
 
 @compiled
 def _score_tile(tiles, tile, stack, head, work, losses, figures):
-    features, outputs = tiles.x.shape[1], tiles.labels.shape[1]
+    features, wide, outputs = stack.features, tiles.x.shape[1], tiles.labels.shape[1]
     v, o, x, biases = (
         address(stack.values),
         address(work.outs),
@@ -432,8 +412,8 @@ def _score_tile(tiles, tile, stack, head, work, losses, figures):
     c, told = address(tiles.counts) + tile * 2 * TILE * 4, address(losses)
     units, apart = stack.firsts[-1], padded(stack.widest) * TILE
     layers, widths = stack.widths.shape[1], address(stack.widths)
-    here = biases, 0, v, 0, x, tile * features * TILE, o, 0
-    multiply(*here, 1, padded(features), 1, TILE, TILE, features, units, TILE)
+    here = biases, 0, v, 0, x, tile * wide * TILE, o, 0
+    multiply(*here, 1, wide, 1, TILE, TILE, features, units, TILE)
     for net in range(stack.depths.size):
         first, own = stack.firsts[net] * TILE, widths + net * layers * 8
         begin, depth, still = stack.begins[net], stack.depths[net], (0.0, 0, 0, 0)
@@ -449,7 +429,7 @@ def score(tiles, rows, stack, head, losses, figures):
     """Each network's losses of all `rows`, float32 (networks, tiles * TILE), with dropout off, and
     their means and those of the figures, float64 (networks, 2).
     """
-    work = _work(tiles.x.shape[1], stack, tiles.labels.shape[1])
+    work = _work(stack, tiles.labels.shape[1])
     _first_biases(stack, work.biases)
     figures[:] = 0.0
     for tile in range(tiles.x.shape[0]):

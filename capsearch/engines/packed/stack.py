@@ -6,7 +6,15 @@ from functools import partial
 import numpy as np
 
 from capsearch.engines.packed.aligned import up, zeros
-from capsearch.engines.packed.dense import WHOLE, DenseRows, Stack, Tiles, score, tiled, train_epoch
+from capsearch.engines.packed.dense import (
+    WHOLE,
+    DenseRows,
+    Stack,
+    Tiles,
+    fill_tiles,
+    score,
+    train_epoch,
+)
 from capsearch.engines.packed.dense_heads import TILE
 from capsearch.engines.packed.kernels import Plan
 from capsearch.engines.packed.network import OPTIMIZERS, Figures, Weights, head_of
@@ -18,9 +26,9 @@ from capsearch.tasks import Task
 def tiles_of(rows: DenseRows) -> Tiles:
     """The rows in their order, as they are scored."""
     count = -(-len(rows.x) // TILE)
-    shapes = (rows.x.shape[1], TILE), (rows.labels.shape[1], TILE), (2, TILE)
+    shapes = (up(rows.x.shape[1], WHOLE), TILE), (rows.labels.shape[1], TILE), (2, TILE)
     tiles = Tiles(*(zeros((count, *shape)) for shape in shapes))
-    tiled(rows, tiles)
+    fill_tiles(tiles, rows)
     return tiles
 
 
@@ -97,6 +105,7 @@ class DenseNetworks:
             slot_1,
             slot_2,
             zeros((int(begins[-1]),)),
+            self._features,
             firsts,
             begins,
             widths,
