@@ -10,7 +10,8 @@ What every engine promises, and `tests/contracts/engine.py` checks of each:
 - with `stop_on = "half"` the best epoch is that of one half of these rows, and every figure is of
   the other half (`looks`); with "never" the best epoch is the last;
 - losses are data losses: the L1 and L2 penalties steer training and are not counted;
-- a job that diverges is a failed outcome with its reason, not an exception.
+- a job that diverges is a failed outcome with its reason, not an exception;
+- rows in folds are refused with ValueError: `engines.folds` gives an engine one fold at a time.
 """
 
 from collections.abc import Sequence
@@ -38,6 +39,13 @@ class Trained:
 def diverged(epoch: int, curve: Curve, seconds: float) -> Outcome:
     """Of a job whose training or validation loss is not finite after `epoch`."""
     return Outcome.failed("diverged", f"{KINDS['diverged']} at epoch {epoch}", curve, seconds)
+
+
+def undivided(data: SearchData) -> SearchData:
+    """The same rows. Raises ValueError for rows in folds: their validation rows are trained on."""
+    if data.folds:
+        raise ValueError("rows in folds are trained by engines.folds, a fold at a time")
+    return data
 
 
 def looks(validation: Rows, stop_on: Stopping) -> tuple[Rows, Rows]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from capsearch.data.source import Rows, SearchData
-from capsearch.engines.base import Trained, curve_of, diverged, looks, outcome_of
+from capsearch.engines.base import Trained, curve_of, diverged, looks, outcome_of, undivided
 from capsearch.families.dense import build, optimizer
 from capsearch.randomness import row_order
 from capsearch.records import Job
@@ -32,7 +32,7 @@ class FitEngine:
     pack = 1
 
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
-        return [_train(job, data) for job in jobs]
+        return [_train(job, undivided(data)) for job in jobs]
 
 
 def _train(job: Job, data: SearchData) -> Trained:

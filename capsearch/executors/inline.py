@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 
+from capsearch.engines import folds
 from capsearch.engines.base import Engine, Trained
 from capsearch.engines.child import failure_of, lookup
 from capsearch.engines.registry import engine_of
@@ -31,7 +32,7 @@ class InlineExecutor:
             self._engine = lookup(engine_of(pack.engine)[0].engine)()
         done = Future[Sequence[Trained]]()
         try:
-            trained = self._engine.train(pack.jobs, self._data)
+            trained = folds.train(self._engine, pack.jobs, self._data)
         except Exception:  # whatever a library raises: the job fails that raises it alone, too
             trained = [self._alone(self._engine, job) for job in pack.jobs]
         done.set_result(kept(trained, self._data, keep=pack.keep))
@@ -39,7 +40,7 @@ class InlineExecutor:
 
     def _alone(self, engine: Engine, job: Job) -> Trained:
         try:
-            return engine.train([job], self._data)[0]
+            return folds.train(engine, [job], self._data)[0]
         except Exception as error:
             failure = failure_of(error)
             return Trained(Outcome.failed(failure.kind, failure.text), ())

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from capsearch.data.source import Rows, SearchData
+from capsearch.data.source import Fold, Rows, SearchData
 from capsearch.engines.base import Engine, looks
 from capsearch.families.space import count_parameters
 from capsearch.records import Candidate, Job
@@ -76,6 +76,13 @@ class EngineContract:
         assert outcome.val_loss == pytest.approx(float(outcome.val_losses.mean()), rel=1e-5)
         assert outcome.val_loss == pytest.approx(min(outcome.curve.val_loss), rel=1e-4)
         assert outcome.curve.val_loss[outcome.best_epoch - 1] == min(outcome.curve.val_loss)
+
+    def test_rows_in_folds_are_refused(self, engine: Engine) -> None:
+        """Their validation rows are those that are trained on."""
+        data = toy_data(dense=True)
+        whole = SearchData(data.train, data.train, folds=(Fold(data, np.arange(100)),))
+        with pytest.raises(ValueError, match="folds"):
+            engine.train([job(Candidate((2,), **SMALL))], whole)
 
     def test_with_never_all_epochs_are_trained_and_the_last_one_counts(
         self, engine: Engine

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.integration
 STUDY = """
 [data]
 source = "csv"
+validation = 0.2
 path = "houses.csv"
 target = "sold"
 test = 0.2

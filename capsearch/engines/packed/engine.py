@@ -21,7 +21,7 @@ import scipy.linalg.cython_blas  # noqa: F401 - Numba's np.dot: only what is loa
 from threadpoolctl import threadpool_limits
 
 from capsearch.data.source import SearchData
-from capsearch.engines.base import Trained, curve_of, diverged, outcome_of
+from capsearch.engines.base import Trained, curve_of, diverged, outcome_of, undivided
 from capsearch.engines.packed.batches import Batches
 from capsearch.engines.packed.network import Figures, Weights
 from capsearch.records import Candidate, Job
@@ -52,7 +52,7 @@ class PackedEngine:
     def train(self, jobs: Sequence[Job], data: SearchData) -> list[Trained]:
         """One result a job, in the order of the jobs. The plans of the data are kept for later."""
         orders = {job.shuffle_seed for job in jobs}
-        batches, outputs = self._begin(orders, data), data.task.outputs
+        batches, outputs = self._begin(orders, undivided(data)), data.task.outputs
         groups = _groups(jobs, outputs, self.threads, stacked=not batches.is_sparse)
         running = [self._pool.submit(_train, [jobs[i] for i in group], batches) for group in groups]
         trained: dict[int, Trained] = {}
