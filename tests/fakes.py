@@ -355,3 +355,16 @@ def toy_study(spec: StudySpec | None = None, name: str = "toy", engine: str = PA
 def in_this_process(ref: SourceRef, function: str, *args: Any, check: object = None) -> Any:
     """In place of `reader._in_a_child`: what a child would do, where a test can reach it."""
     return lookup(function)(*args)
+
+
+class Given:
+    """A source that hands this over."""
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    def identity(self) -> str:
+        return "given"
+
+    def read(self) -> Any:
+        return self.given

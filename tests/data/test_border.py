@@ -17,25 +17,12 @@ from capsearch.data.seal import Sealed, opened_rows
 from capsearch.data.source import RawData
 from capsearch.errors import BadRequest
 from capsearch.records import Opening
-from tests.fakes import ApartSource, toy_raw
+from tests.fakes import ApartSource, Given, toy_raw
 
 OPENING = Opening("d", "toy-1", "a", "2026-01-02T03:04:05+00:00", None)
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(100, 3)), np.arange(100) % 2
 NAMED = np.where(Y == 1, "yes", "no")
-
-
-class Given:
-    """A source that hands this over."""
-
-    def __init__(self, given: Any) -> None:
-        self.given = given
-
-    def identity(self) -> str:
-        return "given"
-
-    def read(self) -> Any:
-        return self.given
 
 
 def mistakes(given: Any, **options: Any) -> tuple[str, ...]:

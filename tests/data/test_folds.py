@@ -13,19 +13,7 @@ from capsearch.data.sources.csv import Csv
 from capsearch.data.table_options import TableOptions
 from capsearch.errors import BadRequest
 from capsearch.records import Folds
-
-
-class Given:
-    """A source of these rows."""
-
-    def __init__(self, raw: RawData) -> None:
-        self.raw = raw
-
-    def identity(self) -> str:
-        return "given rows"
-
-    def read(self) -> RawData:
-        return self.raw
+from tests.fakes import Given
 
 
 def read(raw: RawData, **said: Any) -> material.Material:

@@ -13,7 +13,8 @@ from capsearch.data.options import SplitOptions
 from capsearch.data.seal import Sealed, opened_rows
 from capsearch.data.source import RawData
 from capsearch.errors import BadRequest
-from tests.data.test_border import OPENING, Given
+from tests.data.test_border import OPENING
+from tests.fakes import Given
 
 ROWS = 300
 RNG = np.random.default_rng(0)

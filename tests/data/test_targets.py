@@ -16,7 +16,7 @@ from capsearch.data.targets import read_target
 from capsearch.errors import BadRequest
 from capsearch.records import DataProfile
 from capsearch.tasks import Regression
-from tests.data.test_border import Given
+from tests.fakes import Given
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(120, 3))

@@ -180,6 +180,8 @@ def test_few_rows_are_judged_in_folds_and_the_choice_is_trained_again(
     assert again in visible(page)
     (surprise,) = (check for check in document["checks"] if check["code"] == "CS017")
     assert again in surprise["message"]
+    (epoch,) = (check for check in document["checks"] if check["code"] == "CS013")
+    assert epoch["status"] == "not applicable"  # no row chooses the epoch of its own network
 
 
 def test_figures_have_intervals_and_the_networks_learned_something(
