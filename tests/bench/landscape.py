@@ -17,6 +17,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import KFold
 
+from capsearch.families.space import rung_of
 from capsearch.records import Candidate, Curve, Job, Outcome
 from tests.bench.oracle import SEEDS, Ground, Oracle
 
@@ -106,14 +107,21 @@ class Landscape:
 
     @cached_property
     def reference(self) -> "Network":
-        """The oracle's own choice: the smallest that is truly within the margin of the best.
-
-        That is what the default rule asks for; it has to find out, the oracle knows.
-        """
+        """The smallest that is truly within the margin of the best, which no rule can know."""
         margin = self.ground.spec.select.settings.margin
         sizes = self.oracle.parameters[self.known]
         good = np.flatnonzero(self.height <= self.height.min() + margin)
         return self._network(int(min(good, key=lambda i: (sizes[i], self.height[i]))))
+
+    @cached_property
+    def best_of_sizes(self) -> list["Network"]:
+        """The lowest of every size band of the study, smallest band first."""
+        edges = self.ground.study.ladder
+        lowest: dict[int, int] = {}
+        for place in np.argsort(self.height):
+            size = int(self.oracle.parameters[self.known[place]])
+            lowest.setdefault(rung_of(size, edges), int(place))
+        return [self._network(place) for _, place in sorted(lowest.items())]
 
     def _network(self, place: int) -> "Network":
         """One of the known candidates."""

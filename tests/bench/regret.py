@@ -5,6 +5,10 @@ as whole studies do them (`strategies`), then the network that each chose, the o
 its best trained from 20 seeds that nothing else has read. What is finished is kept beside the
 oracle, so that the command goes on where it was cut.
 
+The oracle's choice is what the study's own rule chooses among the best network of every size, each
+from 20 seeds, on the same validation rows: what a search that misses nothing would come to. Beside
+it stands the smallest network that is truly within the margin, which no rule can know for sure.
+
 The landscape is smoother than the truth, and a search finds where it promises too much. So
 `--searched FOLDER` takes the choices of whole studies instead, trained for real: those that
 `python -m tests.bench.bands --store FOLDER` kept.
@@ -26,7 +30,9 @@ from threadpoolctl import threadpool_limits
 from capsearch.data import cache
 from capsearch.engines.packed import PackedEngine
 from capsearch.families import dense
-from capsearch.records import Candidate, Job
+from capsearch.records import Candidate, Job, Trial
+from capsearch.selection import CapacityCurve, estimates_of, judge_for, verdicts
+from capsearch.spec.tables import RULE
 from tests.bench.landscape import Landscape, Network
 from tests.bench.oracle import STUDIES, Ground, Oracle
 from tests.bench.strategies import Found, collect, settings, simulated
@@ -83,6 +89,21 @@ class Retrained:
             self.path.write_text(json.dumps(known))
         return {key: np.array(losses) for key, losses in known.items()}
 
+    def chosen_among(self, networks: Sequence[Network]) -> Network:
+        """What the study's rule chooses of these, each from so many seeds."""
+        select, profile = self.ground.spec.select, self.ground.study.data
+        engine, data = PackedEngine(threads=self.threads), cache.load(self.ground.data)
+        runs = list[Trial]()
+        for each in networks:
+            jobs = [self.job(each.candidate, seed, each.epochs) for seed in range(SEEDS)]
+            for job, trained in zip(jobs, engine.train(jobs, data), strict=True):
+                size = each.parameters
+                runs.append(Trial(job.key, "replicate", 0, "", job, size, trained.outcome))
+        judge = judge_for(select.judge, profile).read(runs)
+        curve = CapacityCurve(estimates_of(judge))
+        chosen = verdicts(curve, judge, select.settings, [RULE])[RULE].selected.candidate
+        return next(each for each in networks if each.candidate == chosen)
+
     def job(self, candidate: Candidate, seed: int, epochs: int) -> Job:
         """Seeds of a study that is asked nowhere else."""
         patience = self.ground.spec.training.patience
@@ -104,27 +125,27 @@ def regret(
     return float(means.mean() - oracle.mean()), float(low), float(high)
 
 
-def show(landscape: Landscape, found: Sequence[Choice], losses: dict[str, np.ndarray]) -> None:
-    """What the choices came to, against the oracle's and against its best."""
-    reference, best = landscape.reference, landscape.best
-    rng, name = np.random.default_rng(0), landscape.ground.study.name
+def show(
+    landscape: Landscape, rule: Network, found: Sequence[Choice], losses: dict[str, np.ndarray]
+) -> None:
+    """What the choices came to, against the oracle's networks."""
+    name, rng = landscape.ground.study.name, np.random.default_rng(0)
     chosen = [losses[f.candidate.key] for f in found]
-    for each in (reference, best):
-        print(line("oracle's choice" if each is reference else "oracle's best", each, losses))
-    if promised := [f.loss - reference.loss for f in found if f.loss is not None]:
+    print(f"{name}: {len(found)} choices, {dict(Counter(f.standing for f in found))}")
+    if promised := [f.loss - rule.loss for f in found if f.loss is not None]:
         print(f"on the landscape: regret {np.mean(promised):+.4f}")
-    for other in (reference, best):
+    known = {"the oracle's choice": rule, "within the margin": landscape.reference}
+    for what, other in {**known, "the oracle's best": landscape.best}.items():
         mean, low, high = regret(chosen, losses[other.candidate.key], rng)
-        what = "regret" if other is reference else "above the oracle's best"
-        print(f"{name}: {what} {mean:+.4f} ({low:+.4f} to {high:+.4f})")
-    times = np.array([f.parameters / reference.parameters for f in found])
-    drawn = np.median(times[rng.integers(len(times), size=(RESAMPLES, len(times)))], axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    print(
-        f"{name}: parameters over the oracle's choice: median {np.median(times):.2f} "
-        f"({low:.2f} to {high:.2f}); from {times.min():.2f} to {times.max():.2f}, geometric mean "
-        f"{np.exp(np.log(times).mean()):.2f}; {dict(Counter(f.standing for f in found))}"
-    )
+        times = np.array([f.parameters / other.parameters for f in found])
+        drawn = np.median(times[rng.integers(len(times), size=(RESAMPLES, len(times)))], axis=1)
+        least, most = np.quantile(drawn, [0.025, 0.975])
+        print(line(what, other, losses))
+        print(
+            f"  loss above it {mean:+.4f} ({low:+.4f} to {high:+.4f}); times its parameters: "
+            f"median {np.median(times):.2f} ({least:.2f} to {most:.2f}), {times.min():.2f} to "
+            f"{times.max():.2f}, geometric mean {np.exp(np.log(times).mean()):.2f}"
+        )
 
 
 def line(what: str, network: Network, losses: dict[str, np.ndarray]) -> str:
@@ -163,14 +184,17 @@ def main() -> None:
     for name in [asked.study] if asked.study else STUDIES:
         ground = Ground.of(name, asked.cache)
         landscape = Landscape(ground, Oracle.load(ground, asked.cache))
+        count = len(landscape.known)
         with threadpool_limits(1):
-            print(f"\n{name}: error of the landscape: {landscape.error()}", flush=True)
-            reference, best = landscape.reference, landscape.best
+            print(f"\n{name}: {count} candidates; error of the landscape: {landscape.error()}")
+            sizes = landscape.best_of_sizes
             found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
-        again = [(each.candidate, each.epochs) for each in found]
-        again += [(each.candidate, each.epochs) for each in (reference, best)]
         kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
-        show(landscape, found, kept.losses(again))
+        rule = kept.chosen_among(sizes)
+        again = [(each.candidate, each.epochs) for each in found]
+        oracles = (rule, landscape.reference, landscape.best)
+        again += [(each.candidate, each.epochs) for each in oracles]
+        show(landscape, rule, found, kept.losses(again))
 
 
 if __name__ == "__main__":

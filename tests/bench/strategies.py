@@ -200,7 +200,7 @@ def table(landscape: Landscape, found: Sequence[Found]) -> str:
     sizes = landscape.oracle.parameters[landscape.known].tolist()
     oracle = lowest_below(landscape.ground, zip(sizes, landscape.height.tolist(), strict=True))
     lines = [
-        "| strategy | searches | loss above the oracle's choice | times its parameters | "
+        "| strategy | searches | loss above the smallest good one | times its parameters | "
         "best finalist above the oracle's best | whole curve above the oracle's | training, s |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -242,7 +242,7 @@ def main() -> None:
         ground = Ground.of(name, asked.cache)
         landscape = Landscape(ground, Oracle.load(ground, asked.cache))
         chosen = landscape.reference
-        print(f"\n{name}: {len(landscape.oracle.candidates):,} candidates; the oracle's choice has "
+        print(f"\n{name}: {len(landscape.oracle.candidates):,} candidates; the smallest good has "
               f"{chosen.parameters:,} parameters and a loss of {chosen.loss:.4f}; its lowest "
               f"loss is {landscape.best.loss:.4f}\nerror of the landscape: {landscape.error()}\n",
               flush=True)  # fmt: skip
