@@ -6,11 +6,11 @@ What was opened once stays opened, whatever a later version takes for a default.
 from dataclasses import asdict, replace
 from typing import Any
 
-from capsearch.data.folds import FEWEST
 from capsearch.data.options import AUTO, HELD_OUT, question_of
 from capsearch.data.source import SourceRef
 from capsearch.data.sources import keras_imdb, movie_reviews
 from capsearch.records import Folds, digest_of
+from capsearch.records.data import FEWEST
 from capsearch.spec import StudySpec
 from capsearch.spec.strategies import STRATEGIES
 from capsearch.storage import StudyRow, StudyStorage

@@ -12,8 +12,7 @@ from capsearch.data.options import AUTO, DataOptions
 from capsearch.data.split import Keys, equal_rows
 from capsearch.errors import BadRequest
 from capsearch.records import Folds
-
-FEWEST = 1_000  # validation rows: with fewer held out, all rows are judged in turn
+from capsearch.records.data import FEWEST
 
 
 def asked_for(options: DataOptions, held_out: int, *, given: bool, in_time: bool) -> Folds | None:

@@ -13,6 +13,7 @@ from capsearch.records import (
     Candidate,
     Curve,
     Estimate,
+    Folds,
     Job,
     Outcome,
     Proof,
@@ -385,6 +386,15 @@ def test_cs019_columns_that_give_the_answer_away(
     record = data(leaks=leaks)
     assert status("CS019", record) == expected
     assert all(name in sentence("CS019", record) for name in leaks or ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "folds", "expected"),
+    [(1_000, None, "ok"), (999, None, "warning"), (0, Folds(), "ok")],
+)
+def test_cs020_few_rows_held_out(rows: int, folds: Folds | None, expected: str) -> None:
+    record = data(sizes=RECORD.study.data.sizes | {"validation": rows}, folds=folds)
+    assert status("CS020", record) == expected
 
 
 @pytest.mark.parametrize(

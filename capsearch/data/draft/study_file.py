@@ -11,10 +11,10 @@ from capsearch.data.columns.values import named_id
 from capsearch.data.draft.opening import Question
 from capsearch.data.draft.size import Size, size_for
 from capsearch.data.draft.survey import Survey
-from capsearch.data.folds import FEWEST
 from capsearch.data.options import AUTO, HELD_OUT
 from capsearch.data.toml import listed, quoted
 from capsearch.errors import BadRequest
+from capsearch.records.data import FEWEST
 from capsearch.words import CODE, wrapped
 
 TAKEN = "is there already, and nothing is overwritten; name another file with -o"

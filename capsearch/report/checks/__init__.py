@@ -31,6 +31,7 @@ CHECKS: dict[str, Callable[[StudyRecord], Answer]] = {
     "CS017": rows.surprise,
     "CS018": trust.same_as_keras,
     "CS019": rows.leaks,
+    "CS020": rows.held_out,
 }
 
 

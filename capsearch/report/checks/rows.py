@@ -5,6 +5,7 @@ from math import hypot, sqrt
 import numpy as np
 
 from capsearch.records import StudyRecord
+from capsearch.records.data import FEWEST
 from capsearch.report import facts
 from capsearch.report.checks.answer import Answer, not_applicable, ok, warning
 from capsearch.selection import by_log_loss, judge_of
@@ -45,6 +46,22 @@ def leaks(record: StudyRecord) -> Answer:
         return ok("no column predicts the target almost perfectly by itself")
     told = "; ".join(f"{name!r}: {why}" for name, why in found.items())
     return warning(f"columns that give the target away ({told}): is each known beforehand?")
+
+
+def held_out(record: StudyRecord) -> Answer:
+    """CS020: whether the rows that judge networks are enough.
+
+    Few rows judge one dealing of themselves: on two small tables a fifth held out claimed wrongly
+    in 20% and 25% of 60 dealings, five folds in none.
+    """
+    data = record.study.data
+    said = f"networks are judged by {facts.judged_rows(data)}"
+    if data.folds is None and data.sizes[data.judged] < FEWEST:
+        return warning(
+            f"{said}: under {FEWEST:,}, a claim can hold for these few rows alone; more rows, or "
+            "folds where the material allows them, tell more"
+        )
+    return ok(said)
 
 
 def balance(record: StudyRecord) -> Answer:
