@@ -25,7 +25,8 @@ def show_survey(console: Console, survey: "Survey") -> None:
     """The target, then every column: kind, missing values, what is in it, what becomes of it."""
     answer = survey.answer
     task = f", {answer.task}: {answer.why}" if answer.task else ", of which a question is asked"
-    absent = f"; {answer.missing:,} rows have none" if answer.missing else ""
+    have = "row has" if answer.missing == 1 else "rows have"
+    absent = f"; {answer.missing:,} {have} none" if answer.missing else ""
     console.print(
         f"[bold]{_safe(survey.path.name)}[/]: {survey.rows:,} rows. Target "
         f"[bold]{_safe(survey.target)}[/]{_safe(task)}{absent}",

@@ -64,6 +64,12 @@ def test_two_signs_that_divide_alike_are_asked_for(tmp_path: Path) -> None:
     assert table == {"c1": ["1,5", "3,5"], "c2": ["2,5", "4,5"]}
 
 
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"\r'])
+def test_a_line_for_excel_above_the_names_says_the_sign(first: str, tmp_path: Path) -> None:
+    assert rows(tmp_path, f"{first}\na;b\n1,5;2,5\n") == {"a": ["1,5"], "b": ["2,5"]}
+    assert "line 4 has 3" in refused(tmp_path, f"{first}\na;b\n1;2\n1;2;3\n")
+
+
 def test_space_after_a_comma_belongs_to_no_value(tmp_path: Path) -> None:
     assert rows(tmp_path, 'a, b\n1, "x, y"\n') == {"a": ["1"], "b": ["x, y"]}
 
@@ -154,6 +160,9 @@ MALFORMED = {
     "Parquet": (b"PAR1" + b"0" * 50, 'source = "parquet"'),
     "gzip that ends early": (gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9], "ends early"),
     "damaged gzip": (b"\x1f\x8b\x08\x00" + b"\xff" * 40, "damaged"),
+    "JSON lines": (b'{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "is JSON"),
+    "a web page": (b"<!DOCTYPE html>\n<table></table>\n", "web page"),
+    "lines above the names": (b"A title\n\na,b\n1,2\n3,4\n", "stands above"),
     "blank lines before a header only": (b"\n\na,b\n", "no rows"),
 }  # fmt: skip
 

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
-from capsearch.data.tables.dialect import Doubt, delimiter_of
+from capsearch.data.tables.dialect import Doubt, delimiter_of, named_by
 from capsearch.data.tables.files import check_text, head_of, opened, undecodable
 from capsearch.data.tables.header import names_of
 from capsearch.data.tables.reading import DELIMITERS, Reading
@@ -134,6 +134,8 @@ class _Columns:
                 ". Every row has one value more than the first line has names: write all of them, "
                 'as in names = ["row", ...] with header = true'
             )
+        elif self._wrong > self.rows / 2:
+            told += ". Is line 1 that of the names? Delete whatever stands above them"
         return [told]
 
     def _store(self) -> None:
@@ -184,11 +186,14 @@ def _records(
 
 
 def _numbered(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    first = next(lines, "")
+    before = 0 if named_by(first) is None else 1  # lines above the names
+    lines = lines if before else chain([first], lines)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    width, end = 0, 0
+    width, end = 0, before
     try:
         for record in reader:
-            begin, end = end + 1, reader.line_num
+            begin, end = end + 1, before + reader.line_num
             width = width or len(record)
             if record or width == 1:
                 yield begin, record

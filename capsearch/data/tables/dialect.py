@@ -11,6 +11,8 @@ from capsearch.data.toml import quoted
 
 VALUE = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?|\d{4}-\d\d-\d\d([ T].*)?")
 
+EXCEL = re.compile(r'"?sep=(.)"?\s*')  # a line above the names, for Excel to read
+
 
 class Doubt(Exception):
     """The text leaves a choice; the message says which, and what to write."""
@@ -20,8 +22,11 @@ def delimiter_of(sample: str) -> str:
     """The only sign that divides every record of a sample into as many values.
 
     Where none does, the one that comes nearest, so that the reader finds the records that do not
-    fit; for a file of one column, the comma. Raises Doubt where several do.
+    fit; for a file of one column, the comma. Raises Doubt where several do. A first line such as
+    'sep=;' says it.
     """
+    if sign := named_by(next(iter(sample.splitlines()), "")):
+        return sign
     widths = {sign: _widths(sample, sign) for sign in DELIMITERS}
     whole = {s: w[0] for s, w in widths.items() if len(set(w)) == 1 and w[0] > 1}
     if len(whole) == 1:
@@ -31,6 +36,12 @@ def delimiter_of(sample: str) -> str:
         lines = " or ".join(f"delimiter = {quoted(sign)}" for sign in whole)
         raise Doubt(f"several signs divide every line into as many values ({said}): write {lines}")
     return max(DELIMITERS, key=lambda sign: _agreement(widths[sign]))
+
+
+def named_by(line: str) -> str | None:
+    """The sign between values that a line names which is none of the table's, as in 'sep=;'."""
+    found = EXCEL.fullmatch(line)
+    return found.group(1) if found else None
 
 
 def _widths(sample: str, delimiter: str) -> list[int]:

@@ -24,6 +24,11 @@ MAGIC = {
     b"\x89HDF": "an HDF5 file; save the table as Parquet or CSV",
     b"\x93NUMPY": 'a NumPy array: source = "arrays" reads it',
     b"ARROW1": "an Arrow file; save the table as Parquet",
+    b'{"': "JSON; save the table as CSV or Parquet",
+    b"[{": "JSON; save the table as CSV or Parquet",
+    b"<!doctype": "a web page; save the table as CSV",
+    b"<html": "a web page; save the table as CSV",
+    b"<?xml": "XML; save the table as CSV",
 }
 
 
@@ -86,7 +91,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def check_text(path: Path, head: bytes, encoding: str) -> None:
     """Raise BadRequest when a file's first bytes are no text in this encoding."""
     for magic, kind in MAGIC.items():
-        if head.startswith(magic):
+        if head.startswith(magic) or head[: len(magic)].lower() == magic:
             raise BadRequest(f"{path}: is {kind}")
     if head.startswith(PARQUET):
         raise BadRequest(f'{path}: is a Parquet file: source = "parquet" reads it')
