@@ -70,6 +70,7 @@ def run(
         stored = storage.trials(session.study.key)
         trials = driver.race(driver.search(stored), stored)
         decision = driver.decide(trials, driver.replicate(trials, stored))
+        workers.end()  # nothing trains any more, and the test may need the memory
         if not config.hold_test or not session.study.has_test:
             driver.test(decision)
         driver.publish()
@@ -93,8 +94,15 @@ class Workers:
     def start(self, engine: str) -> None:
         """Start the executor of this engine, unless it was started before."""
         if self.executor is None or engine != self.engine:
+            self.end()
             self.engine, self.executor = engine, executor_of(self.config, engine, self.warn)
-            self.stack.callback(self.executor.shutdown)
+            self.stack.callback(self.end)
+
+    def end(self) -> None:
+        """End the executor, if one runs."""
+        executor, self.executor = self.executor, None
+        if executor is not None:
+            executor.shutdown()
 
 
 def executor_of(config: RunConfig, engine: str, warn: Warn) -> Executor:

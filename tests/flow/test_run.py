@@ -159,6 +159,19 @@ def test_a_study_runs_to_its_score(flow: Flow) -> None:
     assert flow.tracker.closed
 
 
+def test_what_trains_is_ended_before_the_test(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+
+    class Watched(InlineExecutor):
+        def shutdown(self) -> None:
+            told.append("ended")
+
+    monkeypatch.setattr(run_module, "executor_of", lambda *_: Watched(flow.engine))
+    flow.interfere = told.append
+    flow()
+    assert told == ["ended", "model", "score"]
+
+
 def test_a_finished_study_is_found_complete(flow: Flow) -> None:
     first = flow()
     again = flow()
