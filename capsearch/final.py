@@ -229,13 +229,14 @@ def score(study: str, folder: Path, opening: Opening) -> dict[str, Any]:
             raise BadRequest(*(f"data: {line}" for line in str(error).splitlines())) from error
 
     try:
-        rows = opened_rows(sealed, prepared, opening)
+        opened = opened_rows(sealed, prepared, opening)
     except BadRequest as error:
         raise BadRequest(*error.mistakes, UNSCORED) from error
+    rows = opened.rows
     found = summary(model.outputs(rows.x), rows.y, task, rows.weight, model.threshold)
     if wrong := [n for n, v in found.items() if isinstance(v, float) and not isfinite(v)]:
         raise CapsearchError(f"{', '.join(wrong)} of the test rows is no number: {UNSCORED}")
-    return found
+    return found | {"shared": opened.shared}
 
 
 def _part(rows: Rows, most: int) -> Rows:

@@ -20,6 +20,7 @@ from capsearch.data.table_options import TableOptions
 from capsearch.data.targets import Classes, Target, read_target
 from capsearch.errors import BadRequest
 from capsearch.records import Folds
+from capsearch.records.data import GROUPS
 from capsearch.tasks import Task
 
 Columns = Mapping[str, Any]
@@ -131,6 +132,20 @@ class Material:
     def duplicates(self) -> dict[str, int]:
         digests = self.digests
         return shared_keys({n: [digests[i] for i in rows] for n, rows in self.splits.items()})
+
+    def shared_with(self, columns: Columns, group: np.ndarray | None) -> dict[str, int]:
+        """Of test rows from a file of their own, read just now: what they share with other splits.
+
+        'train/test': test rows that are training rows, too; 'groups/test': test rows whose group
+        is searched. For the seal alone.
+        """
+        known = {name: columns[name] for name in self.raw.columns}
+        splits = {n: [self.digests[i] for i in rows] for n, rows in self.splits.items()}
+        found = shared_keys(splits | {"test": fingerprints.row_digests(known)})
+        if group is not None and self.raw.group is not None:
+            searched = set(self.raw.group.tolist())
+            found[f"{GROUPS}/test"] = sum(each in searched for each in group.tolist())
+        return {pair: count for pair, count in found.items() if pair.endswith("/test")}
 
     def _taken(self, rows: np.ndarray) -> Part:
         return Part(_Rows(self.raw.columns, rows), self.y[rows], self._weight(rows))

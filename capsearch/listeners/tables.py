@@ -94,7 +94,7 @@ def show_data(console: Console, profile: DataProfile) -> None:
         else:  # in a file of their own, which nobody has read
             cells = ["sealed"] * (1 + len(heads))
         table.add_row(split, *map(escape, cells), print_[:16])
-    said = facts.shared_rows(profile)
+    said = facts.shared_rows(profile, None)
     console.print(f"[bold]{escape(profile.source)}[/]: {profile.features:,} features")
     console.print(table, f"{said[0].upper()}{said[1:]}.", sep="\n", markup=False)
     if profile.folds:

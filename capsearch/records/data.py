@@ -6,6 +6,8 @@ from typing import Any
 
 FEWEST = 1_000  # rows held out; fewer call a network good too often (measured: tests/bench)
 
+GROUPS = "groups"  # 'groups/test' counts test rows whose group is searched
+
 
 @dataclass(frozen=True, slots=True)
 class Folds:

@@ -98,6 +98,8 @@ class TestScore:
     openings: int  # of this test split, by every study in the ledger
     metrics: Mapping[str, Interval] = field(default_factory=dict)
     """By name, what the task is judged by beside its loss; empty for one that was stored before."""
+    shared: Mapping[str, int] = field(default_factory=dict)
+    """'train/test', 'groups/test': what rows of a test file share with those that were searched."""
 
     @classmethod
     def of(cls, opening: Opening, openings: int) -> Self:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from capsearch.records import DataProfile, Interval, StudyRecord, TestScore, Uncertainty
+from capsearch.records.data import GROUPS
 from capsearch.selection import judge_of, shown
 from capsearch.tasks import Task, task_of
 
@@ -117,13 +118,24 @@ def trained_again(record: StudyRecord) -> str:
     )
 
 
-def shared_rows(profile: DataProfile) -> str:
+def shares(profile: DataProfile, test: TestScore | None) -> dict[str, int]:
+    """'train/test': how many rows of the second split are in the first, too."""
+    return {**profile.duplicates, **(test.shared if test else {})}
+
+
+def shared_rows(profile: DataProfile, test: TestScore | None) -> str:
     """'1,200 test rows also appear in train'; or that no row appears in more than one split.
 
-    Rows of a test file that was not read are not compared.
+    Rows of a test file are compared once it was opened.
     """
-    pairs = [(*pair.split("/"), count) for pair, count in profile.duplicates.items() if count]
-    said = [f"{count:,} {second} rows also appear in {first}" for first, second, count in pairs]
-    apart = "test" in profile.fingerprints and "test" not in profile.sizes
+    counts = shares(profile, test)
+    pairs = [(*pair.split("/"), count) for pair, count in counts.items() if count]
+    said = [
+        f"{count:,} {second} rows "
+        + ("are of groups that were searched" if first == GROUPS else f"also appear in {first}")
+        for first, second, count in pairs
+    ]
+    sealed = "test" in profile.fingerprints and "test" not in profile.sizes
+    apart = sealed and (test is None or not test.shared)
     none = "no row appears in more than one split"
     return (", ".join(said) or none) + (", the sealed test file not looked at" if apart else "")

@@ -235,7 +235,7 @@ def test_a_file_of_test_rows_is_checked_when_it_is_opened(tmp_path: Path) -> Non
     right = opened_rows(
         Sealed.of(ApartSource(), "toy", SplitOptions()), cache.preparation(folder).matrix, OPENING
     )
-    assert len(right) == 30
+    assert len(right.rows) == 30
 
 
 # ---- Leakage ------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def test_files_of_validation_and_test_rows_are_respected(tmp_path: Path) -> None
     sealed = Sealed.of(ref.open(), "csv", ref.options())
     folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
     opened = opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
-    assert (opened.y == Y[100:]).all()
+    assert (opened.rows.y == Y[100:]).all()
     drawn = read(of(tmp_path, **table, validation_path="validation.csv"))
     assert drawn.sizes == {"train": 64, "validation": 20, "test": 16}
 
@@ -192,6 +192,29 @@ def test_what_a_test_file_gets_wrong_is_told_at_the_opening(
         )
 
 
+def test_what_rows_of_a_test_file_share_with_the_searched_ones_is_counted_at_the_opening(
+    tmp_path: Path,
+) -> None:
+    """Columns in another order; three training rows again, one of them with another label."""
+    FRAME[:80].assign(patient=[f"p{i}" for i in range(80)]).to_csv(
+        tmp_path / "rows.csv", index=False
+    )
+    fresh = FRAME[100:].assign(age=FRAME["age"][100:] + 1000.5, patient="new")
+    again = FRAME[:3].assign(patient=["p0", "new", "p79"])
+    again.loc[again.index[0], "good"] = FRAME["good"][Y[0] != Y].iloc[0]
+    test = pd.concat([fresh, again])
+    test[test.columns[::-1]].to_csv(tmp_path / "test.csv", index=False)
+    table: dict[str, Any] = {"source": "csv", "path": "rows.csv", "test_path": "test.csv"}
+    table |= {"target": "good", "group": "patient", "drop": ["since"], "validation": 0.2}
+    ref = of(tmp_path, **table)
+    folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
+    sealed = Sealed.of(ref.open(), "csv", ref.options())
+    shared = opened_rows(sealed, cache.preparation(folder).matrix, OPENING).shared
+    assert shared.keys() == {"train/test", "validation/test", "groups/test"}
+    assert shared["train/test"] + shared["validation/test"] == 3
+    assert shared["groups/test"] == 2
+
+
 @pytest.mark.parametrize("lacking", ["age", "good", "since"])
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_test_file_that_lacks_a_column_is_found_before_anything_is_trained(
@@ -223,7 +246,7 @@ def test_labels_of_a_test_file_may_end_in_a_full_stop(tmp_path: Path) -> None:
     folder = cache.prepare(ref.open(), "csv", tmp_path / "cache", ref.options()).folder
     sealed = Sealed.of(ref.open(), "csv", ref.options())
     opened = opened_rows(sealed, cache.preparation(folder).matrix, OPENING)
-    assert (opened.y == Y[100:]).all()
+    assert (opened.rows.y == Y[100:]).all()
 
 
 def test_labels_may_be_read_as_others(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_test_rows_that_no_training_row_resembles_are_read_as_they_would_be_serv
     unseen = changed("test", "town", OTHER["town"])
     found = prepared(tmp_path, unseen)
     sealed = Sealed.of(given(unseen), "given", SplitOptions())
-    x: Any = opened_rows(sealed, cache.preparation(found.folder).matrix, OPENING).x
+    x: Any = opened_rows(sealed, cache.preparation(found.folder).matrix, OPENING).rows.x
     assert x.shape == (ROWS // 3, found.profile.features)
     wrong = changed("test", "size", lambda x: np.full(len(x), np.inf))
     sealed = Sealed.of(given(wrong), "given", SplitOptions())

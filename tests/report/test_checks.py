@@ -237,6 +237,25 @@ def test_cs008_rows_in_two_splits(count: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("shared", "expected"),
+    [
+        ({}, "ok"),
+        ({"train/test": 0, "groups/test": 0}, "ok"),
+        ({"train/test": 4, "groups/test": 0}, "warning"),
+        ({"train/test": 0, "groups/test": 4}, "warning"),
+    ],
+)
+def test_cs008_rows_of_a_test_file_are_compared_once_it_was_opened(
+    shared: dict[str, int], expected: str
+) -> None:
+    sizes = {n: rows for n, rows in RECORD.study.data.sizes.items() if n != "test"}
+    record = scored(data(sizes=sizes, duplicates={"train/validation": 0}), shared=shared)
+    assert status("CS008", record) == expected
+    assert ("4 test rows" in sentence("CS008", record)) == (expected == "warning")
+    assert ("not looked at" in sentence("CS008", record)) == (not shared)
+
+
+@pytest.mark.parametrize(
     ("shares", "expected"),
     [
         ((0.5, 0.5, 0.5), "ok"),

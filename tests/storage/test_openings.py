@@ -42,10 +42,10 @@ def test_the_opening_is_in_the_ledger_before_a_test_row_is_read(
     with pytest.raises(KeyboardInterrupt):
         opened_rows(dying, cache.preparation(folder).matrix, writer.claim("a", []))
     source, opening = ApartSource(), writer.claim("a", [])  # the same choice may finish
-    rows = opened_rows(
+    opened = opened_rows(
         Sealed.of(source, "toy", SplitOptions()), cache.preparation(folder).matrix, opening
     )
-    assert (source.opened, len(rows), opening.score) == (1, 30, None)
+    assert (source.opened, len(opened.rows), opening.score) == (1, 30, None)
     assert storage.openings(STUDY) == 1
 
 

@@ -116,8 +116,9 @@ class TableFile:
             target = _unlabelled(target, null)
         _endless_are_missing(table, options.declared())
         if not whole:
-            for column in filter(None, (getattr(options, name) for name in BESIDE)):
-                table.pop(column, None)
+            known = {name: getattr(options, name) for name in BESIDE}
+            left = {name: table.pop(column, None) for name, column in known.items() if column}
+            apart["group"] = left.get("group")  # that groups are searched, too, is told
         return RawData(table, target, **({"split": split} | apart))
 
 

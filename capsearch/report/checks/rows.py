@@ -32,9 +32,9 @@ def openings(record: StudyRecord) -> Answer:
 
 def duplicates(record: StudyRecord) -> Answer:
     """CS008: rows that appear in two splits."""
-    data = record.study.data
-    said = facts.shared_rows(data)
-    return warning(said) if any(data.duplicates.values()) else ok(said)
+    data, test = record.study.data, record.test
+    said = facts.shared_rows(data, test)
+    return warning(said) if any(facts.shares(data, test).values()) else ok(said)
 
 
 def leaks(record: StudyRecord) -> Answer:
