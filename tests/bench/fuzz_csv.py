@@ -55,6 +55,12 @@ def made(seed: int) -> bytes:
     end = random_.choice(("\n", "\r\n", "\r", "\n"))
     text = end.join(delimiter.join(_cell(v, delimiter, quoting) for v in line) for line in lines)
     text += random_.choice(("", end, end + end))
+    if random_.random() < 0.1:
+        text = (
+            random_.choice(("sep=;", '"sep=,"', f"sep={delimiter}", "A title", "# made"))
+            + end
+            + text
+        )
     data = text.encode(random_.choice(ENCODINGS[:2] * 3 + ENCODINGS), "replace")
     if random_.random() < 0.1:  # damage
         at = random_.randrange(len(data) + 1)
