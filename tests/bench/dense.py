@@ -37,6 +37,7 @@ Units = tuple[int, ...]
 TABLE: tuple[Units, ...]
 TABLE = ((), (1,), (4,), (8,), (16,), (64,), (256,), (16, 16), (64, 64), (12, 150, 50))
 PICTURES: tuple[Units, ...] = ((16,), (64,), (64, 64))
+NARROW: tuple[Units, ...] = ((16,), (64, 64))
 AGAINST_KERAS = (16,), (64, 64)
 VALIDATION = 0.1  # as many rows more
 BATCH = 512
@@ -79,6 +80,14 @@ def table() -> SearchData:
     return _divided(x, y, 100_000, Binary())
 
 
+def narrow() -> SearchData:
+    """A tenth of the rows, and half of the columns."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(11_264, 50)).astype(np.float32)
+    y = (x @ rng.normal(size=50) + rng.normal(size=len(x)) > 0).astype(np.float32)
+    return _divided(x, y, 10_240, Binary())
+
+
 def pictures() -> SearchData:
     """As many rows and columns as MNIST has, ten classes."""
     rng = np.random.default_rng(0)
@@ -94,21 +103,24 @@ def _divided(x: np.ndarray, y: np.ndarray, rows: int, task: Any) -> SearchData:
 def main() -> None:
     asked = _asked()
     engine = PackedEngine()
-    first, second = table(), pictures()
+    first, small, second = table(), narrow(), pictures()
     shapes = [Shape(_name(u, "100"), u, first) for u in TABLE]
+    shapes += [Shape(_name(u, "50"), u, small) for u in NARROW]
     shapes += [Shape(_name(u, "784, 10 classes"), u, second) for u in PICTURES]
     rates: list[np.ndarray] = []
     memory: list[float] = []
-    for data in (first, second):  # compiles, and lays the rows out
-        engine.train(Shape("", (2,), data).jobs(1, 1, 9), data)
+    for data in (first, small, second):  # compiles, and lays the rows out
+        for units in (), (2,):
+            engine.train(Shape("", units, data).jobs(asked.jobs, 1, 9), data)
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {engine.threads} threads, {asked.jobs} jobs")
     loads = []
     for turn in range(asked.rounds):
-        for data in (first, second):
+        for data in (first, small, second):
             memory.append(bandwidth(STREAM, 2, engine.threads))
             for shape in (s for s in shapes if s.data is data):
                 rates.append(_sgemm(engine.threads))
-                _train(engine, shape, asked.jobs, asked.epochs, turn)
+                epochs = asked.epochs * (10 if data is small else 1)
+                _train(engine, shape, asked.jobs, epochs, turn)
                 if data is first and shape.units in AGAINST_KERAS and not asked.alone:
                     shape.keras.append(_keras(shape))
                 rates.append(_sgemm(engine.threads))
