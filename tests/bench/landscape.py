@@ -113,15 +113,13 @@ class Landscape:
         good = np.flatnonzero(self.height <= self.height.min() + margin)
         return self._network(int(min(good, key=lambda i: (sizes[i], self.height[i]))))
 
-    @cached_property
-    def best_of_sizes(self) -> list["Network"]:
-        """The lowest of every size band of the study, smallest band first."""
-        edges = self.ground.study.ladder
-        lowest: dict[int, int] = {}
-        for place in np.argsort(self.height):
+    def contenders(self, most: int) -> list["Network"]:
+        """So many of every size band of the study: those of the lowest own losses."""
+        edges, taken = self.ground.study.ladder, dict[int, list[int]]()
+        for place in np.argsort(self.oracle.loss[self.known].mean(axis=1)):
             size = int(self.oracle.parameters[self.known[place]])
-            lowest.setdefault(rung_of(size, edges), int(place))
-        return [self._network(place) for _, place in sorted(lowest.items())]
+            taken.setdefault(rung_of(size, edges), []).append(int(place))
+        return [self._network(place) for each in taken.values() for place in each[:most]]
 
     def _network(self, place: int) -> "Network":
         """One of the known candidates."""

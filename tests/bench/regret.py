@@ -5,9 +5,10 @@ as whole studies do them (`strategies`), then the network that each chose, the o
 its best trained from 20 seeds that nothing else has read. What is finished is kept beside the
 oracle, so that the command goes on where it was cut.
 
-The oracle's choice is what the study's own rule chooses among the best network of every size, each
-from 20 seeds, on the same validation rows: what a search that misses nothing would come to. Beside
-it stands the smallest network that is truly within the margin, which no rule can know for sure.
+The oracle knows four candidates of every size band, those of the lowest losses, from 20 seeds more.
+Its choice is what the study's own rule makes of the best of each band, on the same validation rows:
+what a search that misses nothing would come to. Beside it stands the smallest network that is truly
+within the margin, which no rule can know for sure.
 
 The landscape is smoother than the truth, and a search finds where it promises too much. So
 `--searched FOLDER` takes the choices of whole studies instead, trained for real: those that
@@ -18,10 +19,11 @@ import argparse
 import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ from threadpoolctl import threadpool_limits
 from capsearch.data import cache
 from capsearch.engines.packed import PackedEngine
 from capsearch.families import dense
+from capsearch.families.space import rung_of
 from capsearch.records import Candidate, Job, Trial
 from capsearch.selection import CapacityCurve, estimates_of, judge_for, verdicts
 from capsearch.spec.tables import RULE
@@ -38,7 +41,8 @@ from tests.bench.oracle import STUDIES, Ground, Oracle
 from tests.bench.strategies import Found, collect, settings, simulated
 
 VARIANT = "ladder, grow"  # the product's own
-SEEDS = 20
+RULED = "the oracle's choice"
+SEEDS, CONTENDERS = 20, 4  # of every size band
 RESAMPLES = 10_000
 
 
@@ -89,25 +93,41 @@ class Retrained:
             self.path.write_text(json.dumps(known))
         return {key: np.array(losses) for key, losses in known.items()}
 
-    def chosen_among(self, networks: Sequence[Network]) -> Network:
-        """What the study's rule chooses of these, each from so many seeds."""
-        select, profile = self.ground.spec.select, self.ground.study.data
-        engine, data = PackedEngine(threads=self.threads), cache.load(self.ground.data)
-        runs = list[Trial]()
-        for each in networks:
-            jobs = [self.job(each.candidate, seed, each.epochs) for seed in range(SEEDS)]
-            for job, trained in zip(jobs, engine.train(jobs, data), strict=True):
-                size = each.parameters
-                runs.append(Trial(job.key, "replicate", 0, "", job, size, trained.outcome))
-        judge = judge_for(select.judge, profile).read(runs)
-        curve = CapacityCurve(estimates_of(judge))
-        chosen = verdicts(curve, judge, select.settings, [RULE])[RULE].selected.candidate
-        return next(each for each in networks if each.candidate == chosen)
-
-    def job(self, candidate: Candidate, seed: int, epochs: int) -> Job:
+    def job(self, candidate: Candidate, seed: int, epochs: int, study: int = 3000) -> Job:
         """Seeds of a study that is asked nowhere else."""
         patience = self.ground.spec.training.patience
-        return Job.of(candidate, study_seed=3000, replicate=seed, epochs=epochs, patience=patience)
+        return Job.of(candidate, study_seed=study, replicate=seed, epochs=epochs, patience=patience)
+
+    def oracles(self, contenders: Sequence[Network]) -> dict[str, Network]:
+        """What is best, what is enough, and what the study's rule makes of them.
+
+        Told by 20 seeds of each that nobody else is judged by.
+        """
+        select, profile = self.ground.spec.select, self.ground.study.data
+        engine, data = PackedEngine(threads=self.threads), cache.load(self.ground.data)
+        runs, losses = dict[Network, list[Trial]](), dict[Network, float]()
+        for each in contenders:
+            jobs = [self.job(each.candidate, seed, each.epochs, 4000) for seed in range(SEEDS)]
+            runs[each] = [
+                Trial(job.key, "replicate", 0, "", job, each.parameters, trained.outcome)
+                for job, trained in zip(jobs, engine.train(jobs, data), strict=True)
+            ]
+            losses[each] = fmean(t.outcome.val_loss for t in runs[each] if t.outcome)
+        best = min(contenders, key=losses.__getitem__)
+        enough = [n for n in contenders if losses[n] <= losses[best] + select.settings.margin]
+        of_bands = dict[int, Network]()
+        for each in sorted(contenders, key=losses.__getitem__):
+            of_bands.setdefault(rung_of(each.parameters, self.ground.study.ladder), each)
+        judge = judge_for(select.judge, profile).read(
+            [t for n in of_bands.values() for t in runs[n]]
+        )
+        curve = CapacityCurve(estimates_of(judge))
+        chosen = verdicts(curve, judge, select.settings, [RULE])[RULE].selected.candidate
+        return {
+            RULED: next(n for n in of_bands.values() if n.candidate == chosen),
+            "the smallest within the margin": min(enough, key=lambda n: n.parameters),
+            "the oracle's best": best,
+        }
 
 
 def regret(
@@ -126,16 +146,17 @@ def regret(
 
 
 def show(
-    landscape: Landscape, rule: Network, found: Sequence[Choice], losses: dict[str, np.ndarray]
+    name: str,
+    oracles: Mapping[str, Network],
+    found: Sequence[Choice],
+    losses: Mapping[str, np.ndarray],
 ) -> None:
     """What the choices came to, against the oracle's networks."""
-    name, rng = landscape.ground.study.name, np.random.default_rng(0)
-    chosen = [losses[f.candidate.key] for f in found]
+    rng, chosen = np.random.default_rng(0), [losses[f.candidate.key] for f in found]
     print(f"{name}: {len(found)} choices, {dict(Counter(f.standing for f in found))}")
-    if promised := [f.loss - rule.loss for f in found if f.loss is not None]:
+    if promised := [f.loss - oracles[RULED].loss for f in found if f.loss is not None]:
         print(f"on the landscape: regret {np.mean(promised):+.4f}")
-    known = {"the oracle's choice": rule, "within the margin": landscape.reference}
-    for what, other in {**known, "the oracle's best": landscape.best}.items():
+    for what, other in oracles.items():
         mean, low, high = regret(chosen, losses[other.candidate.key], rng)
         times = np.array([f.parameters / other.parameters for f in found])
         drawn = np.median(times[rng.integers(len(times), size=(RESAMPLES, len(times)))], axis=1)
@@ -148,7 +169,7 @@ def show(
         )
 
 
-def line(what: str, network: Network, losses: dict[str, np.ndarray]) -> str:
+def line(what: str, network: Network, losses: Mapping[str, np.ndarray]) -> str:
     again = losses[network.candidate.key]
     error = again.std(ddof=1) / np.sqrt(len(again))
     return (
@@ -187,14 +208,12 @@ def main() -> None:
         count = len(landscape.known)
         with threadpool_limits(1):
             print(f"\n{name}: {count} candidates; error of the landscape: {landscape.error()}")
-            sizes = landscape.best_of_sizes
             found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
         kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
-        rule = kept.chosen_among(sizes)
+        oracles = kept.oracles(landscape.contenders(CONTENDERS))
         again = [(each.candidate, each.epochs) for each in found]
-        oracles = (rule, landscape.reference, landscape.best)
-        again += [(each.candidate, each.epochs) for each in oracles]
-        show(landscape, rule, found, kept.losses(again))
+        again += [(each.candidate, each.epochs) for each in oracles.values()]
+        show(name, oracles, found, kept.losses(again))
 
 
 if __name__ == "__main__":
