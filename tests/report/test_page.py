@@ -56,8 +56,10 @@ def test_the_choice_its_reason_and_the_score_stand_at_the_top(page: str) -> None
 def test_every_finalist_baseline_and_rule_has_its_row(page: str) -> None:
     words = text_of(page)
     for e in RECORD.estimates:
-        size = f"{network(e.candidate.units)} {e.parameters:,}"
-        assert f"{size} {e.mean:.4f} ± {e.se:.4f}" in words
+        known = {"selected": RECORD.choice.selected, "best": RECORD.choice.best}
+        marks = ", ".join(name for name, one in known.items() if one == e)
+        name = f"{network(e.candidate.units)} {marks}".strip()
+        assert f"{name} {e.parameters:,} {e.mean:.4f} ± {e.se:.4f}" in words
     for name in ("original", "smaller", "dropout", "L1 and L2"):
         assert f"{name} " in words
     for rule in ("one_std_err", "pct_loss", "best"):
