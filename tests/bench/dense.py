@@ -1,9 +1,8 @@
 # mypy: disable-error-code="no-untyped-call"
 """`python -m tests.bench.dense`: how fast dense rows are trained, and against what.
 
-In every round sgemm (a product on each thread, and one that they share), the memory, the packed
-engine at each shape and, in some, Keras' own loop take turns on the same rows, so that a change of
-the machine's speed shows as spread. Prints Markdown.
+In every round sgemm, the memory, the packed engine at each shape and, in some, Keras' own loop take
+turns on the same rows, so that a change of the machine's speed shows as spread. Prints Markdown.
 
 A candidate-epoch is counted as these operations and no others: of a row that is trained on 2 for
 every weight forward, 2 for its gradient, and 2 for every weight behind the first layer to bring the
@@ -109,7 +108,6 @@ def main() -> None:
     shapes += [Shape(_name(u, "50"), u, small) for u in NARROW]
     shapes += [Shape(_name(u, "784, 10 classes"), u, second) for u in PICTURES]
     rates: list[np.ndarray] = []
-    plain: list[float] = []
     memory: list[float] = []
     for data in (first, small, second):  # compiles, and lays the rows out
         for units in (), (2,):
@@ -121,15 +119,13 @@ def main() -> None:
             memory.append(bandwidth(STREAM, 2, engine.threads))
             for shape in (s for s in shapes if s.data is data):
                 rates.append(_sgemm(engine.threads))
-                plain.append(_plain_sgemm(engine.threads))
                 epochs = asked.epochs * (10 if data is small else 1)
                 _train(engine, shape, asked.jobs, epochs, turn)
                 if data is first and shape.units in AGAINST_KERAS and not asked.alone:
                     shape.keras.append(_keras(shape))
                 rates.append(_sgemm(engine.threads))
-                plain.append(_plain_sgemm(engine.threads))
                 loads.append(os.getloadavg()[0])
-    _print(shapes, rates, plain, memory, loads)
+    _print(shapes, rates, memory, loads)
 
 
 def _asked() -> argparse.Namespace:
@@ -173,13 +169,6 @@ def _sgemm(threads: int) -> np.ndarray:
     return rate
 
 
-def _plain_sgemm(threads: int) -> float:
-    """Operations a second of one product that all threads share, as NumPy's users have it."""
-    one, other = np.random.default_rng(0).random((2, MATRIX, MATRIX), dtype=np.float32)
-    with threadpool_limits(threads, user_api="blas"):
-        return float(2.0 * MATRIX**3 / _taken(lambda: one @ other)[0])
-
-
 def _taken(work: Callable[[], object]) -> np.ndarray:
     """Seconds by the clock and of the processor."""
     began = time.perf_counter(), time.process_time()
@@ -190,21 +179,18 @@ def _taken(work: Callable[[], object]) -> np.ndarray:
 def _print(
     shapes: Sequence[Shape],
     rates: Sequence[np.ndarray],
-    plain: Sequence[float],
     memory: Sequence[float],
     loads: Sequence[float],
 ) -> None:
     rate, spread = np.median(rates, axis=0), np.array(rates)[:, 0] / 1e9
-    shared, speed = statistics.median(plain), statistics.median(memory)
+    speed = statistics.median(memory)
     print(f"sgemm {rate[0] / 1e9:.0f} GFLOP/s ({spread.min():.0f}-{spread.max():.0f}), ", end="")
-    print(f"of a processor {rate[1] / 1e9:.0f}; one product on all threads ", end="")
-    low, high = min(plain) / 1e9, max(plain) / 1e9
-    print(f"{shared / 1e9:.0f} ({low:.0f}-{high:.0f}); memory {speed / 1e9:.0f} GB/s, ", end="")
+    print(f"of a processor {rate[1] / 1e9:.0f}, memory {speed / 1e9:.0f} GB/s, ", end="")
     print(f"load {min(loads):.1f} to {max(loads):.1f}\n")
     heads = [
         "units (columns)", "ms a candidate-epoch", "processor ms", "GFLOP/s", "of sgemm",
-        "by processor time", "of one product on all threads", "times a reading of all rows",
-        "Keras' loop, ms", "processor ms", "times Keras", "by processor time",
+        "by processor time", "times a reading of all rows", "Keras' loop, ms", "processor ms",
+        "times Keras", "by processor time",
     ]  # fmt: skip
     print(f"| {' | '.join(heads)} |\n| {' | '.join('---' for _ in heads)} |")
     for shape in shapes:
@@ -217,7 +203,6 @@ def _print(
             f"{shape.flops / taken[0] / 1e9:.0f}",
             f"{share[0]:.0%}",
             f"{share[1]:.0%}",
-            f"{shape.flops / taken[0] / shared:.0%}",
             f"{taken[0] / (shape.bytes / speed):.2f}",
         ]
         keras = np.median(shape.keras, axis=0) if shape.keras else None
