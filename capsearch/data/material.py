@@ -130,8 +130,7 @@ class Material:
 
     @cached_property
     def duplicates(self) -> dict[str, int]:
-        digests = self.digests
-        return shared_keys({n: [digests[i] for i in rows] for n, rows in self.splits.items()})
+        return shared_keys(self._digests)
 
     def shared_with(self, columns: Columns, group: np.ndarray | None) -> dict[str, int]:
         """Of test rows from a file of their own, read just now: what they share with other splits.
@@ -140,12 +139,16 @@ class Material:
         is searched. For the seal alone.
         """
         known = {name: columns[name] for name in self.raw.columns}
-        splits = {n: [self.digests[i] for i in rows] for n, rows in self.splits.items()}
-        found = shared_keys(splits | {"test": fingerprints.row_digests(known)})
+        found = shared_keys(self._digests | {"test": fingerprints.row_digests(known)})
         if group is not None and self.raw.group is not None:
             searched = set(self.raw.group.tolist())
             found[f"{GROUPS}/test"] = sum(each in searched for each in group.tolist())
         return {pair: count for pair, count in found.items() if pair.endswith("/test")}
+
+    @property
+    def _digests(self) -> dict[str, list[bytes]]:
+        """Of each row without its target, by split."""
+        return {name: [self.digests[i] for i in rows] for name, rows in self.splits.items()}
 
     def _taken(self, rows: np.ndarray) -> Part:
         return Part(_Rows(self.raw.columns, rows), self.y[rows], self._weight(rows))

@@ -118,7 +118,7 @@ class TableFile:
         if not whole:
             known = {name: getattr(options, name) for name in BESIDE}
             left = {name: table.pop(column, None) for name, column in known.items() if column}
-            apart["group"] = left.get("group")  # that groups are searched, too, is told
+            apart["group"] = left.get("group")  # to count those that are searched, too
         return RawData(table, target, **({"split": split} | apart))
 
 

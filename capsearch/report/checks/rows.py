@@ -51,15 +51,15 @@ def leaks(record: StudyRecord) -> Answer:
 def held_out(record: StudyRecord) -> Answer:
     """CS020: whether the rows that judge networks are enough.
 
-    Few rows judge one dealing of themselves: on two small tables a fifth held out claimed wrongly
-    in 20% and 25% of 60 dealings, five folds in none.
+    Few rows differ much from one split to another: on two of four small tables, a hold-out of a
+    fifth claimed wrongly in 20% and 25% of 60 splits, five folds in none (tests/bench/README.md).
     """
     data = record.study.data
     said = f"networks are judged by {facts.judged_rows(data)}"
     if data.folds is None and data.sizes[data.judged] < FEWEST:
         return warning(
-            f"{said}: under {FEWEST:,}, a claim can hold for these few rows alone; more rows, or "
-            "folds where the material allows them, tell more"
+            f"{said}; with fewer than {FEWEST:,}, a claim may be true of these rows only: use more "
+            "rows, or folds where the data allow them"
         )
     return ok(said)
 
