@@ -7,11 +7,11 @@ WORKDIR /source
 RUN python -m venv /opt/capsearch
 ENV PATH=/opt/capsearch/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY .requirements/run.txt ./
-RUN pip install --require-hashes -r run.txt
+RUN pip install --no-deps --require-hashes -r run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY capsearch ./capsearch
 COPY studies ./studies
-RUN pip install --no-deps --no-build-isolation .
+RUN pip install --no-deps --no-build-isolation . && pip check
 
 FROM python:3.12-slim-bookworm
 LABEL org.opencontainers.image.title="capsearch" \

@@ -5,6 +5,9 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+# The pins are complete. Left to resolve them, pip asks for the newest of what is wanted with an extra,
+# and refuses it for want of a pin; `pip check` says what a pin that is missing would break.
+PINNED := $(PIP) install --no-deps --require-hashes -r
 AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder  # a third of the time is waiting
 SOURCES := pyproject.toml $(shell find capsearch studies -type f -not -path '*/__pycache__/*')
 # An environment of the caller's must not change what is installed or found.
@@ -51,19 +54,21 @@ $(BIN)/python:
 
 $(VENV)/libraries: .requirements/run.txt | $(BIN)/python
 	@echo "installing the pinned libraries (a minute or two)"
-	@$(PIP) install --require-hashes -r $<
+	@$(PINNED) $<
 	@touch $@
 
 $(VENV)/installed: $(SOURCES) $(VENV)/libraries
 	@source="$$(mktemp -d)"; trap 'rm -rf "$$source"' EXIT; \
 	cp -r pyproject.toml README.md LICENSE capsearch studies "$$source"; \
 	$(PIP) install --no-deps --no-build-isolation --force-reinstall "$$source"
+	@$(PIP) check
 	@rm -f $(VENV)/developing; touch $@
 
 $(VENV)/developing: pyproject.toml .requirements/dev.txt | $(BIN)/python
 	@echo "installing the pinned libraries for development (a minute or two)"
-	@$(PIP) install --require-hashes -r .requirements/dev.txt
+	@$(PINNED) .requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check
 	@# What numba compiled for an installed copy outlives it, and would be imported as an empty package.
 	@$(BIN)/python -c 'import shutil, sysconfig; \
 	  shutil.rmtree(sysconfig.get_path("purelib") + "/capsearch", ignore_errors=True)'
@@ -71,7 +76,7 @@ $(VENV)/developing: pyproject.toml .requirements/dev.txt | $(BIN)/python
 
 $(VENV)/benching: .requirements/bench.txt $(VENV)/installed
 	@echo "installing the pinned libraries for benchmarks"
-	@$(PIP) install --require-hashes -r $<
+	@$(PINNED) $<
 	@touch $@
 
 system:
