@@ -225,9 +225,12 @@ def test_a_block_is_turned_and_rows_are_summed() -> None:
     _turn(block, turned)
     np.testing.assert_array_equal(turned, block.T)
     sums = np.empty(16, np.float32)
-    whole = _dots(block, vector, sums)
+    few, one = np.empty(16, np.float32), np.empty(16, np.float32)
+    whole = _dots(block, vector, sums, few, one)
     np.testing.assert_allclose(sums, block @ vector, rtol=1e-5, atol=1e-5)
     assert whole == pytest.approx(float(vector.sum()), rel=1e-5)
+    np.testing.assert_array_equal(few, np.where(np.arange(16) < 4, sums, 0))
+    np.testing.assert_array_equal(one, np.where(np.arange(16) < 1, sums, 0))
 
 
 def test_exponentials_and_logarithms_are_right_to_the_last_digits_and_show_what_is_no_number() -> (
@@ -313,9 +316,11 @@ def _turn(block, turned):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _dots(block, vector, sums):  # type: ignore[no-untyped-def]
+def _dots(block, vector, sums, few, one):  # type: ignore[no-untyped-def]
     held = load(address(vector), 0, 64)
-    store(address(sums), 0, dots(address(block), 0, 64, held))
+    store(address(sums), 0, dots(address(block), 0, 64, held, 16))
+    store(address(few), 0, dots(address(block), 0, 64, held, 4))
+    store(address(one), 0, dots(address(block), 0, 64, held, 1))
     return total(held)
 
 

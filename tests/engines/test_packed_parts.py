@@ -1,5 +1,7 @@
 """What the packed engine is made of: the batch plan, the stored form of a network, the masks."""
 
+from typing import Any
+
 import numba
 import numpy as np
 import pytest
@@ -8,11 +10,12 @@ from scipy import sparse
 from capsearch.data.source import Rows, SearchData
 from capsearch.engines.packed import batches as batches_module
 from capsearch.engines.packed.batches import Batches
-from capsearch.engines.packed.compiling import cached
+from capsearch.engines.packed.compiling import cached, compiled
 from capsearch.engines.packed.dense import DenseRows
 from capsearch.engines.packed.kernels import _activate
 from capsearch.engines.packed.network import SparseNetworks
 from capsearch.engines.packed.stack import DenseNetworks
+from capsearch.engines.packed.subnormals import flush, restore
 from capsearch.initialization import initial_weights
 from capsearch.randomness import row_order
 from capsearch.records import Candidate
@@ -121,3 +124,40 @@ def test_kernels_compile_where_no_folder_can_hold_their_cache(
 
 def _double(x: int) -> int:
     return 2 * x
+
+
+@compiled
+def _halves(values, flushed):  # type: ignore[no-untyped-def]
+    before = flush()
+    for at in range(values.size):
+        flushed[at] = values[at] * np.float32(0.5)
+    restore(before)
+
+
+def test_the_smallest_numbers_are_zero_while_kernels_run_and_only_then() -> None:
+    values, flushed = np.array([1e-38, 1e-40, 1.0], np.float32), np.empty(3, np.float32)
+    _halves(values, flushed)
+    np.testing.assert_array_equal(flushed, np.array([0, 0, 0.5], np.float32))
+    assert (values * np.float32(0.5))[0] > 0
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("density", [0.1, 0.9], ids=["sparse", "dense"])
+def test_a_column_that_stays_away_does_not_fade_into_numbers_that_take_long(
+    optimizer: Any, density: float
+) -> None:
+    """Column 0 has ones in the first 50 batches, and in none of the 1,550 others."""
+    rng = np.random.default_rng(4)
+    x = sparse.random(3200, 20, density=density, rng=rng, dtype=np.float32).toarray()
+    x[:, 0], x[row_order(7, 0, 3200)[:100], 0] = 0, 1
+    y = (x[:, 1:].sum(axis=1) > density * 9.5).astype(np.float32)
+    rows = Rows(sparse.csr_matrix(x), y)
+    batches = Batches(SearchData(rows, rows))
+    networks: Any = batches.networks([job(Candidate((3,), optimizer=optimizer, batch_size=2))])
+    networks.train_epoch(batches.train, batches.plan(7, 2, 0), 2, 0)
+    held = networks._held if isinstance(networks, DenseNetworks) else networks._net
+    floats = [v for v in held if isinstance(v, np.ndarray) and v.dtype == np.float32]
+    assert len(floats) > 3
+    for values in floats:
+        assert np.isfinite(values).all()
+        assert not ((values != 0) & (np.abs(values) < np.finfo(np.float32).tiny)).any()

@@ -36,6 +36,7 @@ from capsearch.engines.packed.simd import (
     store_one,
 )
 from capsearch.engines.packed.steps import penalty, rate_of, take_step
+from capsearch.engines.packed.subnormals import flush, restore
 from capsearch.engines.packed.tiles import dots, multiply, turn
 
 WHOLE = 16  # float32 values in a vector; what every row of a kernel is padded to
@@ -243,9 +244,16 @@ def _add(g, at, vector):
 
 
 @compiled
-def _bias_gradient(d, at, units, g, bias):
-    for unit in range(0, units, WHOLE):
-        _add(g, bias + unit, dots(d, at + unit * TILE, TILE, splat(ONE, TILE)))
+def _add_dots(rows, at, count, vector, g, put):
+    """The sums of so many rows, a tile long each, times `vector`; few rows cost little."""
+    for row in range(0, count, WHOLE):
+        first = at + row * TILE
+        if count - row == 1:
+            _add(g, put + row, dots(rows, first, TILE, vector, 1))
+        elif count - row <= 4:
+            _add(g, put + row, dots(rows, first, TILE, vector, 4))
+        else:
+            _add(g, put + row, dots(rows, first, TILE, vector, WHOLE))
 
 
 @compiled
@@ -254,8 +262,7 @@ def _few_backward(v, kernel, o, below, d, at, g, units, inputs, put, scale):
     wide = padded(inputs)
     for unit in range(units):
         delta = load(d, at + unit * TILE, TILE)
-        for k in range(0, inputs, WHOLE):
-            _add(g, kernel + unit * wide + k, dots(o, below + k * TILE, TILE, delta))
+        _add_dots(o, below, inputs, delta, g, kernel + unit * wide)
     for k in range(inputs):
         passed = splat(ZERO, TILE)
         for unit in range(units):
@@ -294,14 +301,14 @@ def _backward_behind(
         below = at - apart if layer > 1 else first
         bias = end - padded(units)
         kernel = bias - units * padded(inputs)
-        _bias_gradient(d, at, units, g, bias)
+        _add_dots(d, at, units, splat(ONE, TILE), g, bias)
         here = v, kernel, o, below, d, at, g, units, inputs, below, scale
         if units <= FEW:
             _few_backward(*here)
         else:
             _many_backward(*here, zero, t, rows, lanes)
         end, units = kernel, inputs
-    _bias_gradient(d, first, units, g, end - padded(units))
+    _add_dots(d, first, units, splat(ONE, TILE), g, end - padded(units))
 
 
 # --- The step of a batch --------------------------------------------------------------------------
@@ -347,8 +354,11 @@ def _4(a, b, c, d):
 
 
 @compiled
-def _learn_tile(rows, picked, origin, share, step, stack, head, work, figures):
-    """Gather a tile and add its gradients, losses and figures."""
+def _learn_tile(rows, picked, later, origin, share, step, stack, head, work, figures):
+    """Gather a tile and add its gradients, losses and figures.
+
+    Meanwhile the memory is asked for the `later` rows, a few at a time: it has a short queue.
+    """
     features, n = rows.x.shape[1], picked.size
     wide, lanes = padded(features), (n + 31) // 32 * 32
     v, g, o, d = _4(stack.values, stack.gradient, work.outs, work.deltas)
@@ -359,7 +369,9 @@ def _learn_tile(rows, picked, origin, share, step, stack, head, work, figures):
     scratch, layers, widths = units * TILE, stack.widths.shape[1], address(stack.widths)
     here = biases, 0, v, 0, columns, 0, o, 0
     multiply(*here, 1, wide, 1, TILE, TILE, features, units, lanes)
+    few = (later.size + stack.depths.size - 1) // stack.depths.size
     for net in range(stack.depths.size):
+        _ask_for(rows, later[net * few : (net + 1) * few])
         first, depth, own = stack.firsts[net] * TILE, stack.depths[net], widths + net * layers * 8
         dropped = stack.dropouts[net], stack.seeds[net], step, origin
         last = _forward_behind(
@@ -383,7 +395,7 @@ def train_epoch(rows, order, stack, head, size, steps, figures):
     Each network's mean loss and figure go to `figures`, float64 (networks, 2), measured before each
     batch's update and with dropout on.
     """
-    work = _work(stack, rows.labels.shape[1])
+    work, before = _work(stack, rows.labels.shape[1]), flush()
     figures[:] = 0.0
     for index in range((order.size + size - 1) // size):
         begin, step = index * size, steps + index + 1
@@ -392,11 +404,12 @@ def train_epoch(rows, order, stack, head, size, steps, figures):
         _first_biases(stack, work.biases)
         for at in range(begin, end, TILE):
             part = order[at : min(at + TILE, end)]
-            _ask_for(rows, order[at + part.size : at + part.size + TILE])
-            _learn_tile(rows, part, at - begin, share, step, stack, head, work, figures)
+            later = order[at + part.size : at + part.size + TILE]
+            _learn_tile(rows, part, later, at - begin, share, step, stack, head, work, figures)
         for net in range(stack.depths.size):
             _update(stack, net, padded(stack.features), step)
     figures /= order.size
+    restore(before)
 
 
 @compiled
@@ -429,9 +442,10 @@ def score(tiles, rows, stack, head, losses, figures):
     """Each network's losses of all `rows`, float32 (networks, tiles * TILE), with dropout off, and
     their means and those of the figures, float64 (networks, 2).
     """
-    work = _work(stack, tiles.labels.shape[1])
+    work, before = _work(stack, tiles.labels.shape[1]), flush()
     _first_biases(stack, work.biases)
     figures[:] = 0.0
     for tile in range(tiles.x.shape[0]):
         _score_tile(tiles, tile, stack, head, work, losses, figures)
     figures /= rows
+    restore(before)

@@ -28,6 +28,7 @@ from capsearch.engines.packed.simd import (
     store,
 )
 from capsearch.engines.packed.steps import penalty, rate_of, take_step
+from capsearch.engines.packed.subnormals import flush, restore
 
 WHOLE = 16  # float32 values in a vector; what every flat segment is padded to
 HEADS = "logit", "softmax", "sigmoids", "squared", "huber"  # by the names of `tasks.Head`
@@ -423,7 +424,7 @@ def train_epoch(inputs, plan, net, rule, head, size, steps):
 
     Both are means over the rows, each measured before its batch's update and with dropout on.
     """
-    rows = plan.order.size
+    rows, before = plan.order.size, flush()
     outputs, deltas = _layers(net, size), _layers(net, size)
     gradient = np.zeros_like(net.rest)
     losses = np.empty(size, np.float32)
@@ -439,6 +440,7 @@ def train_epoch(inputs, plan, net, rule, head, size, steps):
         rate = rate_of(rule.optimizer, rule.rate, step)
         _first_backward(plan, index, net, rule, rate, deltas[0][:n])
         _step_rest(net, rule, rate, gradient)
+    restore(before)
     return total / rows, figures / rows
 
 
@@ -454,7 +456,7 @@ def _sum(values):
 @cached
 def score(inputs, net, head, size, losses):
     """Fill `losses`, float32 (rows,), with dropout off. Returns (mean loss, mean figure)."""
-    rows = np.arange(inputs.labels.shape[0])
+    rows, before = np.arange(inputs.labels.shape[0]), flush()
     outputs = _layers(net, size)
     figures = 0.0
     for begin in range(0, rows.size, size):
@@ -462,6 +464,7 @@ def score(inputs, net, head, size, losses):
         _forward(inputs, picked, net, 0.0, 0, 0, outputs)
         own = losses[begin : begin + picked.size]
         figures += _judge(head, outputs[-1], inputs, picked, None, own)
+    restore(before)
     return _sum(losses) / rows.size, figures / rows.size
 
 

@@ -123,12 +123,14 @@ def turn(typing: Any, address: Any, at: Any, apart: Any, into: Any, put: Any, be
     return types.void(whole, whole, whole, whole, whole, whole), build
 
 
-@intrinsic
-def dots(typing: Any, address: Any, at: Any, apart: Any, vector: Any) -> Any:
-    """The sums over lanes of 16 rows times `vector`: the first row is from element `at` on.
+@intrinsic(prefer_literal=True)
+def dots(typing: Any, address: Any, at: Any, apart: Any, vector: Any, count: Any) -> Any:
+    """The sums over lanes of `count` rows, at most 16, times `vector`, then zeros: 16 in all.
 
-    Halves are added to halves, two rows in one vector, until 16 vectors have become one.
+    The first row is from element `at` on. Halves are added to halves, two rows in one vector, until
+    16 vectors have become one.
     """
+    many = count.literal_value
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def folded(row: Any) -> Any:
@@ -140,8 +142,9 @@ def dots(typing: Any, address: Any, at: Any, apart: Any, vector: Any) -> Any:
                 )
             return row
 
-        rows = _read(builder, args[:3], args[3].type, 16)
+        rows = _read(builder, args[:3], args[3].type, many)
         sums = [folded(builder.fmul(row, args[3])) for row in rows]
+        sums += [ir.Constant(ir.VectorType(FLOAT, 16), None)] * (16 - len(sums))
         for half in (8, 4, 2, 1):
             low = [lane for lane in range(32) if not lane & half]
             high = [lane for lane in range(32) if lane & half]
@@ -151,7 +154,7 @@ def dots(typing: Any, address: Any, at: Any, apart: Any, vector: Any) -> Any:
             ]
         return sums[0]
 
-    return Lanes(16)(types.intp, types.intp, types.intp, vector), build
+    return Lanes(16)(types.intp, types.intp, types.intp, vector, count), build
 
 
 @inlined
