@@ -111,6 +111,7 @@ class _Course:
 
     def __init__(self, job: Job, task: Task) -> None:
         self.job, self._task = job, task
+        self.cost = _cost(job.candidate, task.outputs)
         self.epochs: list[tuple[float, float, float, float]] = []
         self.seconds, self.ended = 0.0, False
         self._best, self._best_loss, self._finite = 0, math.inf, True
@@ -159,19 +160,13 @@ def _train(jobs: Sequence[Job], batches: Batches) -> list[Trained]:
         learned = networks.train_epoch(batches.train, plan, min(size, rows), steps)
         judged, losses = networks.score(judging)
         stops = judged if stopping is judging else networks.score(stopping)[0]
-        ended = time.perf_counter()
+        ended, together = time.perf_counter(), sum(course.cost for course in going)
         for number, course in enumerate(going):
             snapshot = partial(networks.snapshot, number)
             course.add(learned[number], judged[number], stops[number][0], losses[number], snapshot)
-            course.seconds += (ended - began) * _share(course.job, going, task.outputs)
+            course.seconds += (ended - began) * course.cost / together
         left = [number for number, course in enumerate(going) if not course.ended]
         going, epoch, began = [going[number] for number in left], epoch + 1, ended
         if left:
             networks.keep(left)
     return [course.trained() for course in courses]
-
-
-def _share(job: Job, going: Sequence[_Course], outputs: int) -> float:
-    """Its part of the work on those that were trained together."""
-    together = sum(_cost(course.job.candidate, outputs) for course in going)
-    return _cost(job.candidate, outputs) / together
