@@ -197,6 +197,18 @@ def _relu(o, at, units):
 
 
 @compiled
+def _relu_one(v, bias, kernel, o, at, inputs, out):
+    """A layer's outputs and, in the same pass, the one unit behind them: a binary head, mostly."""
+    z = splat(load_one(v, bias), TILE)
+    for k in range(inputs):
+        value = load(o, at + k * TILE, TILE)
+        value = where(value, value, splat(ZERO, TILE))
+        store(o, at + k * TILE, value)
+        z = fma(splat(load_one(v, kernel + k), TILE), value, z)
+    store(o, out, z)
+
+
+@compiled
 def _drop(o, at, units, dropped, layer):
     """Inverted dropout; the tile's first row is row `origin` of its batch."""
     dropout, seed, step, origin = dropped
@@ -215,13 +227,16 @@ def _forward_behind(v, begin, o, first, scratch, apart, widths, depth, lanes, dr
     below, inputs = first, load_int(widths, 0)
     kernel = begin + padded(inputs)
     for layer in range(1, depth):
-        _relu(o, below, inputs)
-        if dropped[0] > 0.0:
-            _drop(o, below, inputs, dropped, layer)
         units, wide, out = load_int(widths, layer), padded(inputs), scratch + (layer - 1) * apart
         bias = kernel + units * wide
-        here = v, bias, v, kernel, o, below, o, out
-        multiply(*here, 1, wide, 1, TILE, TILE, inputs, units, lanes)
+        if units == 1 and dropped[0] == 0.0:
+            _relu_one(v, bias, kernel, o, below, inputs, out)
+        else:
+            _relu(o, below, inputs)
+            if dropped[0] > 0.0:
+                _drop(o, below, inputs, dropped, layer)
+            here = v, bias, v, kernel, o, below, o, out
+            multiply(*here, 1, wide, 1, TILE, TILE, inputs, units, lanes)
         kernel, below, inputs = bias + padded(units), out, units
     return below
 
