@@ -5,7 +5,8 @@ as whole studies do them (`strategies`), then the network that each chose, the o
 its best trained from 20 seeds that nothing else has read. What is finished is kept beside the
 oracle, so that the command goes on where it was cut.
 
-The oracle knows four candidates of every size band, those of the lowest losses, from 20 seeds more.
+The oracle knows four candidates of every size band, those of the lowest losses, from 20 seeds more;
+where whole studies are judged, it knows the four best finalists of all of them, too.
 Its choice is what the study's own rule makes of the best of each band, on the same validation rows:
 what a search that misses nothing would come to. Beside it stands the smallest network that is truly
 within the margin, which no rule can know for sure.
@@ -65,9 +66,25 @@ def of_landscape(found: Found) -> Choice:
 def of_study(document: dict[str, Any], epochs: int) -> Choice:
     """From the document of a whole study."""
     said = document["selected"]
+    return Choice(_candidate(said), epochs, said["parameters"], said["claim"])
+
+
+def finalists(files: Sequence[Path], ground: Ground, most: int) -> list[Network]:
+    """So many of every size band: those of the lowest losses that stood for it in any study."""
+    taken = dict[int, dict[Candidate, Network]]()
+    epochs = ground.spec.training.epochs
+    found = [said for file in files for said in json.loads(file.read_text())["curve"]]
+    for said in sorted(found, key=lambda each: each["val_loss"]):
+        candidate, size = _candidate(said), said["parameters"]
+        band = taken.setdefault(rung_of(size, ground.study.ladder), {})
+        if len(band) < most:
+            band[candidate] = Network(candidate, size, said["val_loss"], epochs)
+    return [network for band in taken.values() for network in band.values()]
+
+
+def _candidate(said: dict[str, Any]) -> Candidate:
     values = {setting.name: said[setting.name] for setting in dense.SETTINGS}
-    candidate = dense.candidate_of(tuple(said["units"]), values)
-    return Choice(candidate, epochs, said["parameters"], said["claim"])
+    return dense.candidate_of(tuple(said["units"]), values)
 
 
 @dataclass(frozen=True)
@@ -178,14 +195,19 @@ def line(what: str, network: Network, losses: Mapping[str, np.ndarray]) -> str:
     )
 
 
+def stored(ground: Ground, studies: Path, searches: int) -> list[Path]:
+    """The documents of whole studies."""
+    files = [studies / f"{ground.study.name}-{seed}.json" for seed in range(1, searches + 1)]
+    return [file for file in files if file.is_file()]
+
+
 def choices(
     landscape: Landscape, root: Path, studies: Path | None, searches: int, processes: int
 ) -> list[Choice]:
     """Of so many searches on the landscape, or of the whole studies in a folder."""
     ground = landscape.ground
     if studies is not None:
-        files = [studies / f"{ground.study.name}-{seed}.json" for seed in range(1, searches + 1)]
-        documents = [json.loads(file.read_text()) for file in files if file.is_file()]
+        documents = [json.loads(file.read_text()) for file in stored(ground, studies, searches)]
         return [of_study(document, ground.spec.training.epochs) for document in documents]
     kind = f"landscape-{len(landscape.oracle.candidates)}"
     beside = ground.folder(root) / f"searches-{kind}-{settings(ground)}.jsonl"
@@ -210,7 +232,11 @@ def main() -> None:
             print(f"\n{name}: {count} candidates; error of the landscape: {landscape.error()}")
             found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
         kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
-        oracles = kept.oracles(landscape.contenders(CONTENDERS))
+        contenders = landscape.contenders(CONTENDERS)
+        if asked.searched:
+            files = stored(ground, asked.searched, asked.searches)
+            contenders += finalists(files, ground, CONTENDERS)
+        oracles = kept.oracles(contenders)
         again = [(each.candidate, each.epochs) for each in found]
         again += [(each.candidate, each.epochs) for each in oracles.values()]
         show(name, oracles, found, kept.losses(again))
