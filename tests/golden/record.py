@@ -1,7 +1,8 @@
 """The golden record: what studies come to, to the last digit.
 
 It is replaced when candidates are meant to come to something else, last when size bands began to
-learn from each other and to race in two heats (November 2026), and by nothing else.
+learn from each other and to race in two heats (November 2026), or when a shipped study asks for
+more, as rotten_tomatoes did then for twice the trials, and by nothing else.
 
 A file holds the edges of the rungs, every trial and replicate, and choice, uncertainty and score. A
 trial is: id, rung, units, L1, L2, dropout, learning rate, batch size, optimizer, both seeds,

@@ -40,7 +40,11 @@ JOB = Job.of(Candidate((16, 16)), study_seed=0, replicate=0, epochs=40, patience
 
 
 def table_of(name: str) -> dict[str, Any]:
-    return tomllib.loads(STUDY if name == "mine" else shipped()[name].read_text())
+    """As it was when the digests were computed; rotten_tomatoes has had more trials since."""
+    table = tomllib.loads(STUDY if name == "mine" else shipped()[name].read_text())
+    if name == "rotten_tomatoes":
+        table["search"]["trials"] = 96
+    return table
 
 
 def table_first_shipped(name: str) -> dict[str, Any]:
