@@ -148,6 +148,7 @@ def test_threads_that_change_the_figures_are_those_of_the_study(
 ) -> None:
     monkeypatch.setitem(ENGINES, "fragile", replace(fragile.KIND, by_threads=True))
     executor = LocalExecutor("fragile/1/cpu/1 threads", Limits(threads=2))
+    until(lambda: len(children()) == 1, 5.0)  # until it has its own name, it has none
     (child,) = children()
     assert psutil.Process(child).environ()["OMP_NUM_THREADS"] == "1"
     assert executor.slots == 1
