@@ -5,8 +5,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
-# The pins are complete. Left to resolve them, pip asks for the newest of what is wanted with an extra,
-# and refuses it for want of a pin; `pip check` says what a pin that is missing would break.
+# The pins are complete, so pip resolves nothing. It would look for the newest version of a library that
+# another wants with an extra, and refuse it because that version has no pin. `pip check` says what is missing.
 PINNED := $(PIP) install --no-deps --require-hashes -r
 AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder  # a third of the time is waiting
 SOURCES := pyproject.toml $(shell find capsearch studies -type f -not -path '*/__pycache__/*')

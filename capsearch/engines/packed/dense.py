@@ -198,7 +198,7 @@ def _relu(o, at, units):
 
 @compiled
 def _relu_one(v, bias, kernel, o, at, inputs, out):
-    """A layer's outputs and, in the same pass, the one unit behind them: a binary head, mostly."""
+    """Activate a layer and compute, in the same pass, the only unit of the next, often the last."""
     z = splat(load_one(v, bias), TILE)
     for k in range(inputs):
         value = load(o, at + k * TILE, TILE)
@@ -410,7 +410,8 @@ def train_epoch(rows, order, stack, head, size, steps, figures):
     Each network's mean loss and figure go to `figures`, float64 (networks, 2), measured before each
     batch's update and with dropout on.
     """
-    work, before = _work(stack, rows.labels.shape[1]), flush()
+    before = flush()
+    work = _work(stack, rows.labels.shape[1])
     figures[:] = 0.0
     for index in range((order.size + size - 1) // size):
         begin, step = index * size, steps + index + 1
@@ -457,7 +458,8 @@ def score(tiles, rows, stack, head, losses, figures):
     """Each network's losses of all `rows`, float32 (networks, tiles * TILE), with dropout off, and
     their means and those of the figures, float64 (networks, 2).
     """
-    work, before = _work(stack, tiles.labels.shape[1]), flush()
+    before = flush()
+    work = _work(stack, tiles.labels.shape[1])
     _first_biases(stack, work.biases)
     figures[:] = 0.0
     for tile in range(tiles.x.shape[0]):

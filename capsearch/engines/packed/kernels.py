@@ -424,7 +424,8 @@ def train_epoch(inputs, plan, net, rule, head, size, steps):
 
     Both are means over the rows, each measured before its batch's update and with dropout on.
     """
-    rows, before = plan.order.size, flush()
+    before = flush()
+    rows = plan.order.size
     outputs, deltas = _layers(net, size), _layers(net, size)
     gradient = np.zeros_like(net.rest)
     losses = np.empty(size, np.float32)
@@ -456,7 +457,8 @@ def _sum(values):
 @cached
 def score(inputs, net, head, size, losses):
     """Fill `losses`, float32 (rows,), with dropout off. Returns (mean loss, mean figure)."""
-    rows, before = np.arange(inputs.labels.shape[0]), flush()
+    before = flush()
+    rows = np.arange(inputs.labels.shape[0])
     outputs = _layers(net, size)
     figures = 0.0
     for begin in range(0, rows.size, size):

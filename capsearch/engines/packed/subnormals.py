@@ -1,5 +1,5 @@
 # mypy: disable-error-code="untyped-decorator, import-untyped"
-"""Numbers below 1.2e-38 count as zero while kernels run, as they do in TensorFlow's own.
+"""Numbers below 1.2e-38 count as zero while kernels run, as in TensorFlow's own kernels.
 
 A processor takes a hundred times as long for such a number as for any other. Training makes them:
 the mean gradient of a word or category that no row has had for 700 steps has faded that far.
@@ -20,7 +20,7 @@ _STATE = ir.IntType(64)
 
 @intrinsic
 def flush(typing: Any) -> Any:
-    """From here on, in this thread. Returns what `restore` takes."""
+    """Count them as zero from here on, in this thread. Returns what `restore` takes."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         before = _read(builder)
@@ -32,7 +32,7 @@ def flush(typing: Any) -> Any:
 
 @intrinsic
 def restore(typing: Any, before: Any) -> Any:
-    """As it was before."""
+    """Let this thread compute as it did before `flush`."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _write(builder, args[0])
