@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     import keras
 
 USUAL = Candidate(())
+MOSTLY = 0.75  # of draws have no penalty of a kind, so about half of them have none at all
 OPTIMIZERS = {"adam": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}  # Keras' name of each
+
+
+def mostly(_: Sequence[int]) -> float:
+    return MOSTLY
+
+
+def where_narrow(units: Sequence[int]) -> float:
+    """How often a dropout of one half would drop the whole narrowest layer: 1/2, 1/4, 1/8, ...
+
+    A layer of one unit passes nothing on when it is dropped; wide layers are the better for it.
+    """
+    return float(0.5 ** min(units))
+
 
 LAYERS = Dimension(
     "layers", "number of layers", kind=int, range=Integers, least=0, form="{}",
@@ -32,10 +46,11 @@ UNITS = Dimension(
     read=lambda candidate: max(candidate.units, default=0),
 )  # fmt: skip
 SETTINGS = (
-    Dimension("l1", "L1", USUAL.l1, least=0),
-    Dimension("l2", "L2", USUAL.l2, least=0),
+    Dimension("l1", "L1", USUAL.l1, least=0, off=mostly),
+    Dimension("l2", "L2", USUAL.l2, least=0, off=mostly),
     Dimension(
-        "dropout", "dropout", USUAL.dropout, least=0, below=1.0, form="{:.2f}", hidden=True
+        "dropout", "dropout", USUAL.dropout, least=0, below=1.0, form="{:.2f}", hidden=True,
+        off=where_narrow,
     ),
     Dimension("learning_rate", "learning rate", USUAL.learning_rate, above=0),
     Dimension(

@@ -7,7 +7,7 @@ so a new setting is one more entry in its family's list. Nothing here needs Optu
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, log
+from math import exp, inf, isfinite, log
 from typing import Any, Protocol
 
 from capsearch.records import Candidate
@@ -48,7 +48,7 @@ class Integers:
 
 @dataclass(frozen=True)
 class Reals:
-    """Numbers from `low` to `high`; with `off`, exactly zero is drawn half of the time."""
+    """Numbers from `low` to `high`; with `off`, some draws are exactly zero."""
 
     __pydantic_config__ = STRICT
 
@@ -65,10 +65,23 @@ class Reals:
     def values(self) -> dict[str, Any]:
         return _ends(self.low, self.high) | ({"off": 0.0} if self.off else {})
 
-    def draw(self, name: str, suggest: Suggest) -> float:
-        if self.off and not suggest.suggest_categorical(f"{name}_on", [False, True]):
-            return 0.0
-        return suggest.suggest_float(name, self.low, self.high, log=self.log)
+    def draw(self, name: str, suggest: Suggest, off: float) -> float:
+        """What can be off is drawn as a position, the first `off` of which is exactly zero.
+
+        So the dimension that Optuna sees is the same, whatever share of the draws is off.
+        """
+        if not self.off:
+            return suggest.suggest_float(name, self.low, self.high, log=self.log)
+        position = suggest.suggest_float(f"{name}_position", 0.0, 1.0)
+        return 0.0 if position < off else self._at((position - off) / (1.0 - off))
+
+    def _at(self, share: float) -> float:
+        """The number at `share` of the way from low to high."""
+        if self.log:
+            value = exp(log(self.low) + share * (log(self.high) - log(self.low)))
+        else:
+            value = self.low + share * (self.high - self.low)
+        return min(max(value, self.low), self.high)
 
     def on_edge(self, value: float) -> bool:
         """A low end at 0 or above "off" is no edge: nothing lies below it."""
@@ -92,7 +105,7 @@ class Choices(tuple[Any, ...]):
             raise ValueError("must list at least one value")
         return {repr(value): value for value in self}
 
-    def draw(self, name: str, suggest: Suggest) -> Any:
+    def draw(self, name: str, suggest: Suggest, _: float) -> Any:
         return suggest.suggest_categorical(name, list(self))
 
     def on_edge(self, value: Any) -> bool:
@@ -119,6 +132,9 @@ class Dimension:
     choices: Collection[str] = ()  # its legal names; empty for numbers
     form: str = "{:.2g}"  # how a value is written for people
     hidden: bool = False  # acts on hidden layers: a linear model has the default
+    off: Callable[[Sequence[int]], float] = lambda _: (
+        0.5
+    )  # its share of draws, by the layers' units
     by_rows: bool = False  # where a study says nothing, candidates have what suits their rows
     read: Callable[[Candidate], Any] | None = None  # its value, when it is no setting by this name
 

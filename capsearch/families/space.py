@@ -58,7 +58,8 @@ class Space:
             if setting.hidden and depth == 0:
                 settings[setting.name] = setting.default
             elif setting.name in self.searched:
-                settings[setting.name] = self.searched[setting.name].draw(setting.name, suggest)
+                reach, off = self.searched[setting.name], setting.off(units)
+                settings[setting.name] = reach.draw(setting.name, suggest, off)
         return dense.candidate_of(units, settings)
 
     def depths(self, band: Band) -> list[int]:

@@ -68,7 +68,7 @@ def watch(job: Job, batches: Batches) -> np.ndarray:
 
 def watched(ground: Ground, root: Path, threads: int) -> Watched:
     """Trained now, a seed at a time, or read from where it was kept."""
-    candidates = ground.candidates()[:CANDIDATES]
+    candidates = ground.candidates(root)[:CANDIDATES]
     folder = ground.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
     losses = []

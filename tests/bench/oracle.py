@@ -7,6 +7,7 @@ with the shipped training settings: no sampler has had a say in them.
 """
 
 import argparse
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,18 @@ class Ground:
         inner = [round(least * (top / least) ** (band / BANDS)) for band in range(1, BANDS)]
         return cls(asked, study, space, prepared.folder, (least, *inner, top))
 
-    def candidates(self) -> list[Candidate]:
-        """Band by turns, so that any first part of them is spread evenly, too."""
+    def candidates(self, root: Path) -> list[Candidate]:
+        """Band by turns, so that any first part of them is spread evenly, too.
+
+        Kept beside the oracle: draws of another day may be others, and what was trained is not.
+        """
+        kept = self.folder(root) / "candidates.json"
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps([each.as_dict() for each in self._drawn()]))
+        return [Candidate.from_dict(each) for each in json.loads(kept.read_text())]
+
+    def _drawn(self) -> list[Candidate]:
         dice = [Dice(Random(f"oracle {band}")) for band in range(BANDS)]
         return [
             self.space.draw(die, band)
@@ -110,7 +121,7 @@ class Oracle:
 
     @classmethod
     def load(cls, ground: Ground, root: Path) -> "Oracle":
-        candidates = ground.candidates()
+        candidates = ground.candidates(root)
         files = [np.load(f) for f in sorted(ground.folder(root).glob("pack-*.npz"))]
         whole = {name: np.concatenate([f[name] for f in files]) for name in files[0].files}
         candidates = candidates[: len(whole["loss"])]
@@ -123,8 +134,7 @@ def build(ground: Ground, root: Path, threads: int) -> None:
     from capsearch.engines.packed import PackedEngine  # compiles for seconds
 
     data, engine = cache.load(ground.data), PackedEngine(threads=threads)
-    folder, candidates = ground.folder(root), ground.candidates()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, candidates = ground.folder(root), ground.candidates(root)
     packs = [candidates[i : i + PACK] for i in range(0, len(candidates), PACK)]
     began = time.monotonic()
     for number, pack in enumerate(packs):

@@ -6,7 +6,8 @@ its best trained from 20 seeds that nothing else has read. What is finished is k
 oracle, so that the command goes on where it was cut.
 
 The oracle knows four candidates of every size band, those of the lowest losses, from 20 seeds more;
-where whole studies are judged, it knows the four best finalists of all of them, too.
+where whole studies are judged, it knows the four best finalists of all of them, too, and of those
+that another search came to (`--known FOLDER ...`).
 Its choice is what the study's own rule makes of the best of each band, on the same validation rows:
 what a search that misses nothing would come to. Beside it stands the smallest network that is truly
 within the margin, which no rule can know for sure.
@@ -222,6 +223,7 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=30)
     parser.add_argument("--processes", type=int, default=2, help="and threads to train")
     parser.add_argument("--searched", type=Path, help="whole studies of `bands`, trained for real")
+    parser.add_argument("--known", type=Path, nargs="*", default=[], help="more of these, likewise")
     parser.add_argument("--cache", type=Path, default=cache.default_root())
     asked = parser.parse_args()
     for name in [asked.study] if asked.study else STUDIES:
@@ -233,10 +235,10 @@ def main() -> None:
             found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
         kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
         contenders = landscape.contenders(CONTENDERS)
-        if asked.searched:
-            files = stored(ground, asked.searched, asked.searches)
+        for folder in [asked.searched, *asked.known] if asked.searched else asked.known:
+            files = stored(ground, folder, asked.searches)
             contenders += finalists(files, ground, CONTENDERS)
-        oracles = kept.oracles(contenders)
+        oracles = kept.oracles(list(dict.fromkeys(contenders)))
         again = [(each.candidate, each.epochs) for each in found]
         again += [(each.candidate, each.epochs) for each in oracles.values()]
         show(name, oracles, found, kept.losses(again))

@@ -112,7 +112,7 @@ def test_the_dimensions_that_optuna_sees_do_not_depend_on_what_was_drawn_before(
     for seed in range(20):
         dice = Dice(seed)
         space.draw(dice, band)
-        asked.append({name: legal for name, legal in dice.asked.items() if name != "l1"})
+        asked.append(dice.asked)
     assert all(each == asked[0] for each in asked)
 
 
@@ -132,9 +132,40 @@ def test_what_is_not_searched_keeps_its_fixed_value() -> None:
     assert candidate == Candidate((3,), l2=0.125, dropout=0.25, batch_size=64, optimizer="sgd")
 
 
-def test_a_dimension_that_can_be_off_is_off_about_half_of_the_time() -> None:
-    drawn = [Reals(1e-8, 1e-3, log=True, off=True).draw("l1", Dice(seed)) for seed in range(400)]
-    assert 150 < drawn.count(0.0) < 250
+@pytest.mark.parametrize("off", [0.25, 0.5, 0.75])
+def test_a_dimension_that_can_be_off_is_off_in_its_share_of_draws(off: float) -> None:
+    reach = Reals(1e-8, 1e-3, log=True, off=True)
+    drawn = [reach.draw("l1", Dice(seed), off) for seed in range(400)]
+    assert abs(drawn.count(0.0) / 400 - off) < 0.1
+    assert all(1e-8 <= value <= 1e-3 for value in drawn if value)
+
+
+def test_penalties_are_mostly_off_and_dropout_where_a_layer_is_narrow() -> None:
+    off = {d.name: d.off for d in dense.SETTINGS}
+    assert [off["l1"](()), off["l2"]((16,))] == [0.75, 0.75]
+    assert [off["dropout"](units) for units in [(1,), (2, 64), (64, 3)]] == [0.5, 0.25, 0.125]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_positions_reach_from_off_to_both_ends(log: bool) -> None:
+    """By hand, a quarter off: 1/4 is the low end, 5/8 half way (on its scale), 1 the high end."""
+    reach, half_way = Reals(0.01, 0.25, log=log, off=True), 0.05 if log else 0.13
+    expected = {0.0: 0.0, 0.2499: 0.0, 0.25: 0.01, 0.625: half_way, 1.0: 0.25}
+    for position, value in expected.items():
+        assert reach.draw("x", At(position), 0.25) == pytest.approx(value)
+    assert reach.draw("x", At(1.0), 0.25) <= 0.25
+
+
+class At(Dice):
+    """Suggests this position, whatever it is asked for."""
+
+    def __init__(self, position: float) -> None:
+        super().__init__(0)
+        self.position = position
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        assert (low, high, log) == (0.0, 1.0, False)
+        return self.position
 
 
 @pytest.mark.parametrize(
@@ -149,7 +180,7 @@ def test_an_impossible_range_is_refused_at_birth(wrong: Any, message: str) -> No
         wrong()
 
 
-ORDER = ["layers", "width_1", "l1_on", "l1", "l2", "dropout", "learning_rate", "batch_size"]
+ORDER = ["layers", "width_1", "l1_position", "l2", "dropout", "learning_rate", "batch_size"]
 
 
 def test_optuna_is_asked_for_the_same_names_in_the_same_order_as_ever() -> None:
