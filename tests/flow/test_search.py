@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, distribution_to_json
 
 from capsearch import search
 from capsearch.records import Curve, Outcome, Trial
@@ -230,6 +231,26 @@ def test_more_fresh_seeds_begin_with_those_that_were_asked_for(storage: StudySto
     fewer, more = (search.replicate_trials(STUDY, SPEC, trials, count) for count in (2, 5))
     assert more[: len(fewer)] == fewer
     assert len(more) == 5 * len(fewer) // 2
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_a_search_goes_on_from_draws_that_an_earlier_version_made(
+    storage: StudyStorage, on: bool
+) -> None:
+    """Whether L1 is on was a flag of its own once, and what is on a value beside it."""
+    once = {"l1_on": CategoricalDistribution([False, True]), "l1": FloatDistribution(1e-8, 1e-3)}
+    drawn = {"l1_on": True, "l1": 1e-5} if on else {"l1_on": False}
+    space = SPEC.model_dump()["space"] | {"l1": {"low": 1e-8, "high": 1e-3, "off": True}}
+    question = question_of(spec_of(space=space))
+    names = {name: distribution_to_json(once[name]) for name in drawn}
+    past = [
+        replace(t, draw={"values": drawn, "from": names, "system": {}})
+        for t in climb(storage)
+        if t.id.endswith(("/0", "/1", "/2"))
+    ]
+    asked = [t for t in search.Ladder.of(question, past).take() if t.draw]
+    assert len(asked) == 3
+    assert all(t.draw and "l1_position" in t.draw["values"] for t in asked)
 
 
 def test_a_larger_budget_begins_with_the_trials_of_the_smaller(storage: StudyStorage) -> None:
