@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     import keras
 
 USUAL = Candidate(())
-MOSTLY = 0.75  # of draws have no penalty of a kind, so about half of them have none at all
+MOSTLY = 0.75  # of draws have no L1, as many no L2: about half of them have neither
 OPTIMIZERS = {"adam": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}  # Keras' name of each
 
 
 def mostly(_: Sequence[int]) -> float:
+    """How often a penalty is off, whatever the widths."""
     return MOSTLY
 
 
 def where_narrow(units: Sequence[int]) -> float:
-    """How often a dropout of one half would drop the whole narrowest layer: 1/2, 1/4, 1/8, ...
+    """How often dropout is off: 1/2, 1/4, 1/8, ... where the narrowest layer has 1, 2, 3 units.
 
-    A layer of one unit passes nothing on when it is dropped; wide layers are the better for it.
+    So often a dropout of one half would drop that layer whole, and nothing would pass.
     """
     return float(0.5 ** min(units))
 

@@ -119,7 +119,10 @@ Range = Integers | Reals | Choices
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """One setting. What [space] says of it is a `range`, made of values of `kind`."""
+    """One setting. What [space] says of it is a `range`, made of values of `kind`.
+
+    `off`: in which share of draws it is exactly zero, where [space] says that it may be.
+    """
 
     name: str  # in study files, Optuna, MLflow and JSON
     title: str  # for people, as it stands within a sentence
@@ -132,9 +135,7 @@ class Dimension:
     choices: Collection[str] = ()  # its legal names; empty for numbers
     form: str = "{:.2g}"  # how a value is written for people
     hidden: bool = False  # acts on hidden layers: a linear model has the default
-    off: Callable[[Sequence[int]], float] = lambda _: (
-        0.5
-    )  # its share of draws, by the layers' units
+    off: Callable[[Sequence[int]], float] = lambda _: 0.5  # share of its draws, by layers' units
     by_rows: bool = False  # where a study says nothing, candidates have what suits their rows
     read: Callable[[Candidate], Any] | None = None  # its value, when it is no setting by this name
 
