@@ -74,10 +74,12 @@ class Ground:
         searched = self.asked.space_for(self.data.features).searched
         drawn = list[Candidate]()
         for _ in range(self.count):
-            said = {name: reach.draw(name, dice) for name, reach in searched.items()}
-            said |= {"batch_size": self.batch, "initialization": start}
-            if not units:
-                said |= {d.name: d.default for d in dense.SETTINGS if d.hidden}
+            said = {
+                each.name: searched[each.name].draw(each.name, dice, each.off(units))
+                for each in dense.SETTINGS
+                if each.name in searched and (units or not each.hidden)
+            }
+            said |= {"batch_size": self.batch} | ({"initialization": start} if units else {})
             usual = dense.settings_of(Candidate(()))
             drawn.append(dense.candidate_of(units, usual | said))
         return drawn
