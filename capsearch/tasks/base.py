@@ -50,8 +50,8 @@ class Headline:
         """'-0.1 points of accuracy', or '+0.014 RMSE': as many decimals as the figure has."""
         by = after - before
         if self.share:
-            return f"{100 * by:+.1f} points of {self.title}"
-        return f"{by:+,.{len(number(before).partition('.')[2])}f} {self.title}"
+            return f"{100 * by:+z.1f} points of {self.title}"
+        return f"{by:+z,.{len(number(before).partition('.')[2])}f} {self.title}"
 
 
 class Task(Protocol):

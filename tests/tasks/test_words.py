@@ -56,6 +56,7 @@ def test_figures_are_written_by_what_they_are() -> None:
     assert with_ends("auc", figure) == "0.5000 (0.2500 to 0.7500)"
     assert with_ends("rmse", Interval(5000.0, 4000.0, 6000.0)) == "5,000 (4,000 to 6,000)"
     assert BINARY.headline.change(0.886, 0.885) == "-0.1 points of accuracy"
+    assert BINARY.headline.change(0.886, 0.8858) == "+0.0 points of accuracy"
     assert HOUSES.headline.change(53.26, 54.76) == "+1.50 RMSE"
     assert HOUSES.headline.change(2.077, 2.0632) == "-0.014 RMSE"
     assert HOUSES.headline.change(123456.0, 124456.4) == "+1,000 RMSE"

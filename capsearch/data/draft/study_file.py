@@ -174,8 +174,8 @@ def _space(size: Size) -> Iterator[str]:
     off = "off: three of four draws have none"
     yield _beside("l1 = { low = 1e-8, high = 1e-3, log = true, off = true }", off, 64)
     yield "l2 = { low = 1e-8, high = 1e-2, log = true, off = true }"
-    narrow = "off: half of the draws at 1 unit, a quarter at 2, ..."
-    yield _beside("dropout = { low = 0.0, high = 0.6, off = true }", narrow, 64)
+    wide = "off: seldom where layers are wide"
+    yield _beside("dropout = { low = 0.0, high = 0.6, off = true }", wide, 64)
     rate = "learning_rate = { low = 3e-4, high = 3e-2, log = true }"
     yield _beside(rate, "small networks need their own", 64)
 
