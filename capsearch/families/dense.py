@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 USUAL = Candidate(())
-MOSTLY = 0.75  # of draws have no L1, as many no L2: about half of them have neither
+MOSTLY = 0.75  # of draws have no L1, as many have no L2: about half have neither
 OPTIMIZERS = {"adam": "Adam", "rmsprop": "RMSprop", "sgd": "SGD"}  # Keras' name of each
 
 
@@ -33,7 +33,7 @@ def mostly(_: Sequence[int]) -> float:
 def where_narrow(units: Sequence[int]) -> float:
     """How often dropout is off: 1/2, 1/4, 1/8, ... where the narrowest layer has 1, 2, 3 units.
 
-    So often a dropout of one half would drop that layer whole, and nothing would pass.
+    With this probability a dropout of one half drops all units of that layer, and nothing passes.
     """
     return float(0.5 ** min(units))
 

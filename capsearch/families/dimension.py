@@ -73,14 +73,9 @@ class Reals:
         if not self.off:
             return suggest.suggest_float(name, self.low, self.high, log=self.log)
         position = suggest.suggest_float(f"{name}_position", 0.0, 1.0)
-        return 0.0 if position < off else self._at((position - off) / (1.0 - off))
-
-    def _at(self, share: float) -> float:
-        """The number at `share` of the way from low to high."""
-        if self.log:
-            value = exp(log(self.low) + share * (log(self.high) - log(self.low)))
-        else:
-            value = self.low + share * (self.high - self.low)
+        if position < off:
+            return 0.0
+        value = between(self.low, self.high, (position - off) / (1.0 - off), self.log)
         return min(max(value, self.low), self.high)
 
     def on_edge(self, value: float) -> bool:
@@ -181,6 +176,13 @@ class Dimension:
             f"below {self.below}": value < self.below,
         }
         return next((bound for bound, kept in bounds.items() if not kept), None)
+
+
+def between(low: float, high: float, share: float, on_log_scale: bool) -> float:
+    """The number at `share` of the way from low to high, but for rounding."""
+    if on_log_scale:
+        return exp(log(low) + share * (log(high) - log(low)))
+    return low + share * (high - low)
 
 
 def one_of(names: Collection[str]) -> str:

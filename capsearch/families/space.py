@@ -11,12 +11,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, log
 from random import Random
 from typing import Any
 
 from capsearch.families import dense
-from capsearch.families.dimension import Integers, Suggest
+from capsearch.families.dimension import Integers, Suggest, between
 from capsearch.records import Candidate
 
 
@@ -53,14 +52,18 @@ class Space:
             if self.units.low < self.units.high:
                 share = suggest.suggest_float(f"width_{layer + 1}", 0.0, 1.0)
             units += (_between(low, high, share, self.units.log),)
+        return dense.candidate_of(units, self.settings(suggest, units))
+
+    def settings(self, suggest: Suggest, units: Sequence[int]) -> dict[str, Any]:
+        """All but the layers, drawn for a network of these units."""
         settings = dense.settings_of(self.fixed)
         for setting in dense.SETTINGS:
-            if setting.hidden and depth == 0:
+            if setting.hidden and not units:
                 settings[setting.name] = setting.default
             elif setting.name in self.searched:
                 reach, off = self.searched[setting.name], setting.off(units)
                 settings[setting.name] = reach.draw(setting.name, suggest, off)
-        return dense.candidate_of(units, settings)
+        return settings
 
     def depths(self, band: Band) -> list[int]:
         """The layer counts that reach into the band; all of them where none does."""
@@ -131,11 +134,7 @@ def rung_of(parameters: int, edges: Sequence[int]) -> int:
 
 def _between(low: int, high: int, share: float, on_log_scale: bool) -> int:
     """The whole number at `share` of the way from low to high, each number about equally wide."""
-    if on_log_scale:
-        value = exp(log(low) + share * (log(high + 1) - log(low)))
-    else:
-        value = low + share * (high + 1 - low)
-    return min(int(value + 1e-9), high)
+    return min(int(between(low, high + 1, share, on_log_scale) + 1e-9), high)
 
 
 def _occupied(space: Space, band: Band) -> bool:

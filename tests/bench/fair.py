@@ -71,17 +71,12 @@ class Ground:
     def draws(self, units: tuple[int, ...], start: str) -> list[Candidate]:
         """The same settings for every start."""
         dice = Dice(Random(f"fair {units}"))
-        searched = self.asked.space_for(self.data.features).searched
+        space = self.asked.space_for(self.data.features)
         drawn = list[Candidate]()
         for _ in range(self.count):
-            said = {
-                each.name: searched[each.name].draw(each.name, dice, each.off(units))
-                for each in dense.SETTINGS
-                if each.name in searched and (units or not each.hidden)
-            }
-            said |= {"batch_size": self.batch} | ({"initialization": start} if units else {})
-            usual = dense.settings_of(Candidate(()))
-            drawn.append(dense.candidate_of(units, usual | said))
+            said = space.settings(dice, units) | {"batch_size": self.batch}
+            said |= {"initialization": start} if units else {}
+            drawn.append(dense.candidate_of(units, said))
         return drawn
 
     def job(self, candidate: Candidate, draw: int, replicate: int) -> Job:

@@ -223,7 +223,9 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=30)
     parser.add_argument("--processes", type=int, default=2, help="and threads to train")
     parser.add_argument("--searched", type=Path, help="whole studies of `bands`, trained for real")
-    parser.add_argument("--known", type=Path, nargs="*", default=[], help="more of these, likewise")
+    parser.add_argument(
+        "--known", type=Path, nargs="*", default=[], help="more of them, for the oracle"
+    )
     parser.add_argument("--cache", type=Path, default=cache.default_root())
     asked = parser.parse_args()
     for name in [asked.study] if asked.study else STUDIES:
@@ -235,7 +237,7 @@ def main() -> None:
             found = choices(landscape, asked.cache, asked.searched, asked.searches, asked.processes)
         kept = Retrained(ground, ground.folder(asked.cache) / "again.json", asked.processes)
         contenders = landscape.contenders(CONTENDERS)
-        for folder in [asked.searched, *asked.known] if asked.searched else asked.known:
+        for folder in filter(None, [asked.searched, *asked.known]):
             files = stored(ground, folder, asked.searches)
             contenders += finalists(files, ground, CONTENDERS)
         oracles = kept.oracles(list(dict.fromkeys(contenders)))
